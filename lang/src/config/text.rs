@@ -1,0 +1,96 @@
+//! Strings after interpolation: everything is resolved but what depends on the platform.
+
+use std::borrow::Cow;
+
+use crate::platform::Platform;
+use crate::source::Span;
+
+/// A string that may differ from platform to platform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// Its parts in order; neighbouring literals are joined.
+    pub parts: Vec<Part>,
+    /// Where the string stands in the file.
+    pub span: Span,
+}
+
+/// One part of a [`Text`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Text that is the same everywhere.
+    Literal(String),
+    /// A name of the platform that is built.
+    Platform(PlatformField),
+}
+
+/// What `{{platform…}}` can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlatformField {
+    /// `platform`: the whole, `linux/arm/v7`.
+    Whole,
+    /// `platform.os`.
+    Os,
+    /// `platform.arch`.
+    Arch,
+    /// `platform.variant`, empty where there is none.
+    Variant,
+    /// `platform.debian`.
+    Debian,
+    /// `platform.alpine`.
+    Alpine,
+    /// `platform.uname`.
+    Uname,
+    /// `platform.triple`.
+    Triple,
+}
+
+impl PlatformField {
+    /// The value for a platform. The error says which name the platform lacks.
+    pub fn of(self, platform: &Platform) -> Result<Cow<'_, str>, String> {
+        let named = |what: &str, name: Option<&'static str>| {
+            name.map(Cow::Borrowed).ok_or_else(|| format!("{platform} has no {what} name"))
+        };
+        match self {
+            Self::Whole => Ok(Cow::Owned(platform.to_string())),
+            Self::Os => Ok(Cow::Borrowed(&platform.os)),
+            Self::Arch => Ok(Cow::Borrowed(&platform.arch)),
+            Self::Variant => Ok(Cow::Borrowed(platform.variant.as_deref().unwrap_or(""))),
+            Self::Debian => named("Debian", platform.debian()),
+            Self::Alpine => named("Alpine", platform.alpine()),
+            Self::Uname => named("uname", platform.uname()),
+            Self::Triple => named("multiarch", platform.triple()),
+        }
+    }
+}
+
+impl Text {
+    /// A text without interpolation.
+    pub fn literal(text: impl Into<String>, span: Span) -> Self {
+        Self { parts: vec![Part::Literal(text.into())], span }
+    }
+
+    /// The text where it is the same for every platform.
+    pub fn constant(&self) -> Option<&str> {
+        match self.parts.as_slice() {
+            [] => Some(""),
+            [Part::Literal(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The text for one platform. The error says which name the platform lacks; `check` reports
+    /// it beforehand for every platform of the node.
+    pub fn render(&self, platform: &Platform) -> Result<Cow<'_, str>, String> {
+        if let Some(text) = self.constant() {
+            return Ok(Cow::Borrowed(text));
+        }
+        let mut out = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => out.push_str(text),
+                Part::Platform(field) => out.push_str(&field.of(platform)?),
+            }
+        }
+        Ok(Cow::Owned(out))
+    }
+}

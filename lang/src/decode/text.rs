@@ -1,0 +1,338 @@
+//! Values to strings: interpolation, and what each kind of string may look like.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::check::{range, shown};
+use crate::config::{Part, PlatformField, Text};
+use crate::diag::Diagnostic;
+use crate::source::{Span, Spanned};
+use crate::suggest::did_you_mean;
+use crate::syntax::lex::{Kind, is_newline};
+use crate::syntax::{Entry, Value, strings};
+
+/// The value of a `let`.
+#[derive(Clone, Debug)]
+pub(crate) struct LetValue {
+    pub text: String,
+    /// The name in its declaration.
+    pub span: Span,
+}
+
+/// All `let`s.
+#[derive(Debug, Default)]
+pub(crate) struct Lets {
+    pub values: BTreeMap<String, LetValue>,
+    /// Bytes that values have put into strings so far.
+    grown: AtomicUsize,
+}
+
+/// Longest string that interpolation makes, in bytes.
+const MAX_TEXT: usize = 256 << 10;
+/// Most bytes that values put into all strings: names within names grow without bound.
+const MAX_GROWTH: usize = 64 << 20;
+/// Names that are reported in one string.
+const MAX_UNKNOWN: usize = 20;
+
+/// Names that stand for a value in every node.
+const PLATFORM_NAMES: [(&str, PlatformField); 8] = [
+    ("platform", PlatformField::Whole),
+    ("platform.os", PlatformField::Os),
+    ("platform.arch", PlatformField::Arch),
+    ("platform.variant", PlatformField::Variant),
+    ("platform.debian", PlatformField::Debian),
+    ("platform.alpine", PlatformField::Alpine),
+    ("platform.uname", PlatformField::Uname),
+    ("platform.triple", PlatformField::Triple),
+];
+
+/// A platform name used in a string; not every platform has each of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Use {
+    pub field: PlatformField,
+    pub span: Span,
+}
+
+/// What the strings of one node can name, and what is found in them.
+pub(crate) struct Cx<'a> {
+    /// Text of the file.
+    pub text: &'a str,
+    /// Folder of the file.
+    pub folder: &'a Arc<str>,
+    pub lets: &'a Lets,
+    /// Name of the base or image.
+    pub name: Option<Arc<str>>,
+    /// The `version` of a root file system.
+    pub version: Option<Text>,
+    /// Platform names used so far.
+    pub uses: Vec<Use>,
+    pub out: Vec<Diagnostic>,
+}
+
+impl<'a> Cx<'a> {
+    pub fn new(text: &'a str, folder: &'a Arc<str>, lets: &'a Lets) -> Self {
+        let (uses, out) = (Vec::new(), Vec::new());
+        Self { text, folder, lets, name: None, version: None, uses, out }
+    }
+
+    /// The string of an entry; none where the value is no string, which is reported elsewhere.
+    pub fn string(&mut self, entry: &Entry<'_>) -> Option<Text> {
+        let Value::String(text) = &entry.value else { return None };
+        if text.contains('\0') {
+            self.out.push(
+                Diagnostic::error(
+                    "mabuild::lang::value",
+                    entry.value_span,
+                    "this text holds a NUL character",
+                    "no program can be given this",
+                )
+                .help("remove the `\\u{0}`"),
+            );
+            return None;
+        }
+        if text.starts_with('\'') && self.text.get(range(entry.value_span)) == Some(text) {
+            // Reported as quotes of the wrong kind; what was meant is clear.
+            return Some(Text::literal(text.trim_matches('\''), entry.value_span));
+        }
+        if !text.contains("{{") {
+            return Some(Text::literal(text.as_ref(), entry.value_span));
+        }
+        self.interpolate(text, entry.value_span)
+    }
+
+    /// The same where an empty string makes no sense.
+    pub fn filled(&mut self, entry: &Entry<'_>, what: &str) -> Option<Text> {
+        let text = self.string(entry)?;
+        if text.constant() == Some("") {
+            self.out.push(
+                Diagnostic::error(
+                    "mabuild::lang::value",
+                    entry.value_span,
+                    format!("{what} is empty"),
+                    "nothing here",
+                )
+                .help("write a value, or remove the whole entry"),
+            );
+            return None;
+        }
+        Some(text)
+    }
+
+    /// The string of an entry where it has to be the same for all platforms.
+    pub fn constant(&mut self, entry: &Entry<'_>, what: &str) -> Option<Spanned<String>> {
+        let uses = self.uses.len();
+        let text = self.filled(entry, what)?;
+        if let Some(text) = text.constant() {
+            return Some(Spanned::new(text.to_owned(), entry.value_span));
+        }
+        let span = self.uses.get(uses).map_or(entry.value_span, |used| used.span);
+        self.uses.truncate(uses);
+        self.out.push(
+            Diagnostic::error(
+                "mabuild::lang::interpolation",
+                span,
+                format!("{what} is the same for all platforms"),
+                "differs from platform to platform",
+            )
+            .help("leave the platform out here"),
+        );
+        None
+    }
+
+    /// The strings of all arguments of a node.
+    pub fn strings(&mut self, node: &crate::syntax::Node<'_>, what: &str) -> Vec<Text> {
+        node.args().filter_map(|entry| self.filled(entry, what)).collect()
+    }
+
+    fn interpolate(&mut self, text: &str, literal: Span) -> Option<Text> {
+        let mut made = Made { parts: Vec::new(), length: 0, unknown: 0 };
+        let places = Places { file: self.text, literal, map: OnceCell::new() };
+        let mut at = 0;
+        while let Some(open) = text.get(at..).and_then(|rest| rest.find("{{")) {
+            made.push(text.get(at..at + open).unwrap_or_default());
+            let open = at + open;
+            let rest = text.get(open..).unwrap_or_default();
+            if rest.starts_with("{{{{") {
+                made.push("{{");
+                at = open + 4;
+                continue;
+            }
+            let Some(close) = rest.find("}}") else {
+                self.out.push(
+                    Diagnostic::error(
+                        "mabuild::lang::interpolation",
+                        places.of(open, open + 2),
+                        "this `{{` has no `}}`",
+                        "opened here",
+                    )
+                    .help("write `{{name}}`, or `{{{{` for two braces as they are"),
+                );
+                return None;
+            };
+            let inner = rest.get(2..close).unwrap_or_default();
+            let name = inner.trim();
+            let start = open + 2 + (inner.len() - inner.trim_start().len());
+            self.named(name, &mut made, &places, start);
+            let grown = self.lets.grown.load(Ordering::Relaxed);
+            if made.length > MAX_TEXT || grown > MAX_GROWTH {
+                self.too_long(places.of(start, start + name.len()));
+                return None;
+            }
+            if made.unknown >= MAX_UNKNOWN {
+                return None;
+            }
+            at = open + close + 2;
+        }
+        made.push(text.get(at..).unwrap_or_default());
+        (made.unknown == 0).then_some(Text { parts: made.parts, span: literal })
+    }
+
+    fn too_long(&mut self, span: Span) {
+        self.out.push(
+            Diagnostic::error(
+                "mabuild::lang::interpolation",
+                span,
+                format!("the text grows to more than {} KiB", MAX_TEXT >> 10),
+                "with the value of this name",
+            )
+            .help("put long values into a file of the context and copy it"),
+        );
+    }
+
+    /// Puts the value of a name in, or reports that there is none.
+    fn named(&mut self, name: &str, made: &mut Made, places: &Places<'_>, start: usize) {
+        let end = start + name.len();
+        let before = made.length;
+        if let Some(value) = self.lets.values.get(name) {
+            made.push(&value.text);
+        } else if let Some((_, field)) = PLATFORM_NAMES.iter().find(|(known, _)| *known == name) {
+            self.uses.push(Use { field: *field, span: places.of(start, end) });
+            made.parts.push(Part::Platform(*field));
+        } else {
+            match (name, &self.version, &self.name) {
+                ("version", Some(version), _) => {
+                    for part in &version.parts {
+                        match part {
+                            Part::Literal(text) => made.push(text),
+                            part => made.parts.push(part.clone()),
+                        }
+                    }
+                }
+                ("image.name", _, Some(node)) => made.push(node),
+                _ => {
+                    made.unknown += 1;
+                    self.unknown(name, places.of(start, end.max(start + 1)));
+                }
+            }
+        }
+        self.lets.grown.fetch_add(made.length - before, Ordering::Relaxed);
+    }
+
+    fn unknown(&mut self, name: &str, span: Span) {
+        // With very many names a look at all of them for each unknown one takes too long.
+        let lets = self.lets.values.keys().map(String::as_str);
+        let mut known: Vec<&str> = lets.take(1000).collect();
+        if self.name.is_some() {
+            known.extend(PLATFORM_NAMES.iter().map(|(name, _)| *name));
+            known.push("image.name");
+        }
+        if self.version.is_some() {
+            known.push("version");
+        }
+        let help = match did_you_mean(name, known.iter().copied()) {
+            Some(near) => format!("did you mean `{{{{{near}}}}}`?"),
+            None if name == "version" => {
+                "`version` is known where `rootfs` has a `version=\"…\"`".to_owned()
+            }
+            None if name.is_empty() => {
+                "write a name between the braces, or `{{{{` for two braces as they are".to_owned()
+            }
+            None if self.name.is_none() => {
+                "declare it above: a value sees the names before it".to_owned()
+            }
+            None => format!(
+                "declare it with `let {} \"…\"`, or write `{{{{{{{{` for two braces as they are",
+                if is_let_name(name) { name } else { "name" }
+            ),
+        };
+        self.out.push(
+            Diagnostic::error(
+                "mabuild::lang::interpolation",
+                span,
+                format!("nothing is named `{}`", shown(name)),
+                "not a known name",
+            )
+            .help(help),
+        );
+    }
+}
+
+/// A text that is being put together.
+struct Made {
+    parts: Vec<Part>,
+    length: usize,
+    unknown: usize,
+}
+
+impl Made {
+    /// Adds literal text, joined to literal text before it.
+    fn push(&mut self, text: &str) {
+        self.length += text.len();
+        match self.parts.last_mut() {
+            _ if text.is_empty() => {}
+            Some(Part::Literal(last)) => last.push_str(text),
+            _ => self.parts.push(Part::Literal(text.to_owned())),
+        }
+    }
+}
+
+/// Places in the literal of a string.
+struct Places<'a> {
+    file: &'a str,
+    literal: Span,
+    /// None inside where the literal is of a form without a map.
+    map: OnceCell<Option<strings::Map>>,
+}
+
+impl Places<'_> {
+    /// Place of a range of bytes of the string; the whole literal where it cannot be told.
+    fn of(&self, from: usize, to: usize) -> Span {
+        let literal = self.literal;
+        let text = self.file.get(range(literal)).unwrap_or_default();
+        let place = |from: usize, to: usize| Span {
+            start: literal.start + from as u32,
+            end: (literal.start + to as u32).min(literal.end),
+            ..literal
+        };
+        if !text.starts_with(['"', '#']) {
+            return place(from, to);
+        }
+        let map = self.map.get_or_init(|| strings::decode_mapped(text, kind(text)).map(|(_, m)| m));
+        match map {
+            Some(map) => place(map.literal(from), map.literal(to.max(from + 1) - 1) + 1),
+            None => literal,
+        }
+    }
+}
+
+/// The kind of a string literal.
+fn kind(literal: &str) -> Kind {
+    let hashes = literal.bytes().take_while(|b| *b == b'#').count();
+    let rest = literal.get(hashes..).unwrap_or_default();
+    let lines = rest.starts_with("\"\"\"")
+        && (hashes == 0 || rest.get(3..).is_some_and(|rest| rest.starts_with(is_newline)));
+    match (hashes > 0, lines) {
+        (false, false) => Kind::Quoted,
+        (false, true) => Kind::Multiline,
+        (true, false) => Kind::Raw,
+        (true, true) => Kind::RawMultiline,
+    }
+}
+
+/// Whether a word can be the name of a `let`.
+pub(crate) fn is_let_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+}

@@ -1,0 +1,20 @@
+//! `mabuild-lang`: the text of a `mabuild.kdl` to a typed [`config::Config`].
+//!
+//! Pure: no file, clock or environment is read here; the caller gives text and values.
+
+pub mod config;
+mod decode;
+pub mod diag;
+mod fmt;
+mod link;
+mod load;
+pub mod platform;
+mod report;
+pub mod schema;
+pub mod source;
+pub mod suggest;
+mod syntax;
+
+pub use fmt::{Unformatted, format};
+pub use load::{Files, Loaded, MAX_FILE, Vars, load};
+pub use report::{Report, report};

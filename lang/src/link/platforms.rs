@@ -1,0 +1,277 @@
+//! Which platforms each base and image has, and whether those it needs have them too.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::config::{Config, NodeRef, PlatformField};
+use crate::decode::Use;
+use crate::decode::platforms::Asked;
+use crate::diag::Diagnostic;
+use crate::platform::Platform;
+use crate::source::{Span, Spanned};
+
+pub(crate) type List = Arc<[Spanned<Platform>]>;
+
+/// What an image says of its platforms and of the nodes it needs.
+pub(crate) struct Wish<'a> {
+    pub asked: &'a Asked,
+    /// Default of its file.
+    pub default: Option<&'a List>,
+    pub uses: &'a [Use],
+    /// Whether its `from` names nothing, on purpose: `scratch`.
+    pub scratch: bool,
+    /// Nodes that steps copy from.
+    pub copies: Vec<Spanned<NodeRef>>,
+}
+
+/// Fills in the platforms; shares lists where they are the same.
+#[derive(Default)]
+pub(crate) struct Platforms {
+    /// Defaults narrowed to a parent's list, by the addresses of both.
+    narrowed: HashMap<(usize, usize), List>,
+}
+
+impl Platforms {
+    /// Platforms of a base.
+    pub fn base(
+        &mut self,
+        name: Span,
+        asked: &Asked,
+        default: Option<&List>,
+        out: &mut Vec<Diagnostic>,
+    ) -> List {
+        match (asked, default) {
+            (Asked::Own(list), _) => list.clone().into(),
+            (Asked::Except(except), Some(default)) => without(default, except, out),
+            (Asked::Inherited, Some(default)) => default.clone(),
+            (Asked::Inherited | Asked::Except(_), None) => {
+                out.push(none(name, "this base"));
+                Arc::from([])
+            }
+        }
+    }
+
+    /// Platforms of an image whose parent has its own already.
+    pub fn image(
+        &mut self,
+        at: usize,
+        wish: &Wish<'_>,
+        config: &Config,
+        out: &mut Vec<Diagnostic>,
+    ) -> List {
+        let Some(image) = config.images.get(at) else { return Arc::from([]) };
+        let parent = image.from.as_ref().and_then(|from| of(config, from.value));
+        // A parent without platforms was reported itself.
+        let parent = parent.filter(|(_, list, _)| !list.is_empty());
+        let list = match wish.asked {
+            Asked::Own(list) => {
+                if let (Some((name, had, place)), Some(from)) = (parent, &image.from) {
+                    for platform in list {
+                        lacks(
+                            platform,
+                            (name, had, place),
+                            from.span,
+                            "is built from",
+                            &image.name.value,
+                            out,
+                        );
+                    }
+                }
+                list.clone().into()
+            }
+            Asked::Inherited => self.inherited(wish, parent, image.name.span, out),
+            Asked::Except(except) => {
+                let list = self.inherited(wish, parent, image.name.span, out);
+                if list.is_empty() { list } else { without(&list, except, out) }
+            }
+        };
+        for copy in &wish.copies {
+            let Some((name, had, place)) = of(config, copy.value) else { continue };
+            if had.is_empty() || Arc::ptr_eq(had, &list) {
+                continue;
+            }
+            if let Some(platform) = list.iter().find(|p| !has(had, &p.value)) {
+                lacks(
+                    platform,
+                    (name, had, place),
+                    copy.span,
+                    "copies from",
+                    &image.name.value,
+                    out,
+                );
+            }
+        }
+        list
+    }
+
+    fn inherited(
+        &mut self,
+        wish: &Wish<'_>,
+        parent: Option<(&str, &List, Span)>,
+        name: Span,
+        out: &mut Vec<Diagnostic>,
+    ) -> List {
+        let Some(default) = wish.default else {
+            return match parent {
+                Some((_, list, _)) => list.clone(),
+                None => {
+                    if wish.scratch {
+                        out.push(none(name, "this image"));
+                    }
+                    Arc::from([])
+                }
+            };
+        };
+        let Some((parent_name, had, place)) = parent else { return default.clone() };
+        let list = self.narrow(default, had);
+        if list.is_empty() {
+            let first = default.first().map_or(name, |platform| platform.span);
+            out.push(
+                Diagnostic::error(
+                    "mabuild::lang::platform",
+                    name,
+                    "this image has no platform",
+                    "needs one",
+                )
+                .and(place, format!("`{parent_name}` has {}", names(had)))
+                .and(first, "the default has none of these")
+                .help(format!("give it `platforms` that `{parent_name}` has")),
+            );
+        }
+        list
+    }
+
+    /// The default without what a parent lacks.
+    fn narrow(&mut self, default: &List, had: &List) -> List {
+        if Arc::ptr_eq(default, had) {
+            return default.clone();
+        }
+        let key = (default.as_ptr() as usize, had.as_ptr() as usize);
+        let narrow = || -> List {
+            if default.iter().all(|platform| has(had, &platform.value)) {
+                return default.clone();
+            }
+            default.iter().filter(|platform| has(had, &platform.value)).cloned().collect()
+        };
+        // Both lists live as long as the config that is being made, so that their addresses are
+        // theirs alone.
+        self.narrowed.entry(key).or_insert_with(narrow).clone()
+    }
+}
+
+/// Name, platforms and place of a node.
+fn of(config: &Config, node: NodeRef) -> Option<(&str, &List, Span)> {
+    match node {
+        NodeRef::Base(id) => {
+            config.base(id).map(|base| (&*base.name.value, &base.platforms, base.name.span))
+        }
+        NodeRef::Image(id) => {
+            config.image(id).map(|image| (&*image.name.value, &image.platforms, image.name.span))
+        }
+    }
+}
+
+fn has(list: &[Spanned<Platform>], platform: &Platform) -> bool {
+    list.iter().any(|known| known.value == *platform)
+}
+
+fn names(list: &[Spanned<Platform>]) -> String {
+    let names: Vec<String> = list.iter().take(20).map(|p| p.value.to_string()).collect();
+    names.join(", ")
+}
+
+fn none(name: Span, what: &str) -> Diagnostic {
+    Diagnostic::error(
+        "mabuild::lang::platform",
+        name,
+        format!("{what} has no platforms"),
+        "needs platforms",
+    )
+    .help("write `platforms \"linux/amd64\" …` in its block, or at the top of the file for all")
+}
+
+/// Reports that a node lacks a platform that one above it asks for.
+fn lacks(
+    platform: &Spanned<Platform>,
+    (name, had, place): (&str, &List, Span),
+    edge: Span,
+    verb: &str,
+    image: &str,
+    out: &mut Vec<Diagnostic>,
+) {
+    if has(had, &platform.value) {
+        return;
+    }
+    out.push(
+        Diagnostic::error(
+            "mabuild::lang::platform",
+            platform.span,
+            format!("`{name}` has no `{}`, which `{image}` asks for", platform.value),
+            "asked for here",
+        )
+        .and(edge, format!("`{image}` {verb} `{name}`"))
+        .and(place, format!("has {}", names(had)))
+        .help(format!(
+            "give `{image}` only `platforms` that `{name}` has, or add `{}` to `{name}`",
+            platform.value
+        )),
+    );
+}
+
+/// A list without some platforms.
+fn without(list: &List, except: &[Spanned<Platform>], out: &mut Vec<Diagnostic>) -> List {
+    for platform in except.iter().filter(|platform| !has(list, &platform.value)) {
+        out.push(
+            Diagnostic::warning(
+                "mabuild::lang::platform",
+                platform.span,
+                format!("`{}` is not among the platforms anyway", platform.value),
+                "leaves nothing out",
+            )
+            .help(format!("the platforms are {}", names(list))),
+        );
+    }
+    let left: List = list.iter().filter(|p| !has(except, &p.value)).cloned().collect();
+    if let (true, Some(first)) = (left.is_empty(), except.first()) {
+        out.push(
+            Diagnostic::error(
+                "mabuild::lang::platform",
+                first.span,
+                "no platform is left",
+                "leaves all of them out",
+            )
+            .help(format!("the platforms are {}", names(list))),
+        );
+    }
+    left
+}
+
+/// Reports platform names in strings that a platform of the node lacks.
+pub(crate) fn check_uses(uses: &[Use], platforms: &[Spanned<Platform>], out: &mut Vec<Diagnostic>) {
+    for used in uses {
+        let always = matches!(
+            used.field,
+            PlatformField::Whole | PlatformField::Os | PlatformField::Arch | PlatformField::Variant
+        );
+        if always {
+            continue;
+        }
+        let failed =
+            platforms.iter().find_map(|p| used.field.of(&p.value).err().map(|why| (p, why)));
+        if let Some((platform, why)) = failed {
+            out.push(
+                Diagnostic::error(
+                    "mabuild::lang::platform",
+                    used.span,
+                    format!("this text cannot be made for `{}`: {why}", platform.value),
+                    "has no value there",
+                )
+                .and(platform.span, "the platform")
+                .help(format!(
+                    "leave `{0}` out with `platforms except=\"{0}\"`, or write the text without this name",
+                    platform.value
+                )),
+            );
+        }
+    }
+}
