@@ -1,0 +1,194 @@
+//! Bases: an archive, Debian packages or an image of a layout, to layers. Nothing is mounted, no
+//! script is run, so the bytes are the same on every machine and for every user.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use mabuild_distro::debian::{self, Deb};
+use mabuild_oci::layer::{Entry, EntryKind, Limits, merge, read_tar};
+use mabuild_oci::{Digest, ImageConfig, Layout};
+
+use super::build::created;
+use super::layers::Layer;
+use super::{Native, Stop};
+use crate::exec::{Built, Fault, Knobs};
+use crate::facts::{PackagePin, Pin};
+use crate::key::{Key, Value, hash_fields};
+use crate::spec::BuildSpec;
+
+/// What a base starts with.
+pub(super) struct Base {
+    pub layers: Vec<Layer>,
+    /// The newest date in it.
+    pub date: i64,
+    /// The config that came with it.
+    pub config: Option<ImageConfig>,
+    /// The manifest that came with it.
+    pub manifest: Option<Arc<str>>,
+    /// A line for each layer.
+    pub history: Vec<String>,
+}
+
+impl Native {
+    /// Brings the content of an upstream into the store.
+    pub(super) fn base(
+        &self,
+        pin: &Pin,
+        spec: &BuildSpec,
+        knobs: &Knobs,
+        built: &mut Built,
+    ) -> Result<Base, Stop> {
+        match pin {
+            Pin::Archive { digest, location } => {
+                let key = base_key("archive", &[digest.clone()], spec.source_date);
+                let history = vec![format!("rootfs {digest}")];
+                self.layered(&key, history, spec, knobs, built, |built| {
+                    let begun = Instant::now();
+                    let path = self.supply.file(digest, location)?;
+                    built.phases.download += begun.elapsed().as_secs_f64();
+                    self.archive(&path, location)
+                })
+            }
+            Pin::Debian(packages) => {
+                let names: Vec<String> = packages.iter().map(|p| p.sha256.clone()).collect();
+                let key = base_key("debian-extract", &names, spec.source_date);
+                let history = packages.iter().map(|p| format!("{}={}", p.name, p.version));
+                let history = vec![format!("debian {}", history.collect::<Vec<_>>().join(" "))];
+                self.layered(&key, history, spec, knobs, built, |built| {
+                    let mut lists = Vec::new();
+                    for package in packages {
+                        let begun = Instant::now();
+                        let digest = format!("sha256:{}", package.sha256);
+                        let path = self.supply.file(&digest, &package.location)?;
+                        built.phases.download += begun.elapsed().as_secs_f64();
+                        lists.push(self.package(&path, package)?);
+                    }
+                    merge(lists).map_err(|e| {
+                        Fault::step(format!("the packages cannot be unpacked over each other: {e}"))
+                    })
+                })
+            }
+            Pin::Layout { manifest, path } => self.from_layout(manifest, path, spec),
+        }
+    }
+
+    /// A base of one layer, out of the store or made by `read`.
+    fn layered(
+        &self,
+        key: &Key,
+        history: Vec<String>,
+        spec: &BuildSpec,
+        knobs: &Knobs,
+        built: &mut Built,
+        read: impl FnOnce(&mut Built) -> Result<Vec<Entry>, Fault>,
+    ) -> Result<Base, Stop> {
+        let base = |layer: Layer, date: i64| Base {
+            layers: vec![layer],
+            date,
+            config: None,
+            manifest: None,
+            history,
+        };
+        let remembered = self.store.memo("base-date", &key.hex()).and_then(|d| d.parse().ok());
+        if let (Some(Some(row)), Some(date)) = (self.store.step(key), remembered)
+            && let Some(layer) = Layer::of_row(&row)
+        {
+            built.reused += 1;
+            return Ok(base(layer, date));
+        }
+        let begun = Instant::now();
+        let downloads = built.phases.download;
+        let entries = read(built)?;
+        let date = spec.source_date.unwrap_or_else(|| newest(&entries));
+        built.phases.unpack +=
+            begun.elapsed().as_secs_f64() - (built.phases.download - downloads);
+        let begun = Instant::now();
+        let layer = self.put_layer(key, entries, &self.packing(date, knobs))?;
+        built.phases.pack += begun.elapsed().as_secs_f64();
+        built.bytes += layer.descriptor.size;
+        self.store
+            .put_memo("base-date", &key.hex(), &date.to_string())
+            .map_err(|e| Fault::environment(e.to_string()))?;
+        Ok(base(layer, date))
+    }
+
+    fn archive(&self, path: &Path, location: &str) -> Result<Vec<Entry>, Fault> {
+        let bad = |e: &dyn std::fmt::Display| {
+            Fault::upstream(format!("the root file system {location} cannot be unpacked: {e}"))
+        };
+        let mut file = File::open(path).map_err(|e| bad(&e))?;
+        let reader = plain(&mut file).map_err(|e| bad(&e))?;
+        let entries =
+            read_tar(reader, self.spool()?, &Limits::default()).map_err(|e| bad(&e))?;
+        // The root directory belongs to whoever unpacks the image.
+        Ok(entries.into_iter().filter(|e| !e.path.is_empty()).collect())
+    }
+
+    fn package(&self, path: &Path, package: &PackagePin) -> Result<Vec<Entry>, Fault> {
+        let bad = |e: &dyn std::fmt::Display| {
+            Fault::upstream(format!(
+                "the package {} {} cannot be unpacked: {e}",
+                package.name, package.version
+            ))
+        };
+        let file = File::open(path).map_err(|e| bad(&e))?;
+        let mut deb = Deb::open(file).map_err(|e| bad(&e))?;
+        let data = deb.data().map_err(|e| bad(&e))?;
+        let entries = read_tar(data, self.spool()?, &Limits::default()).map_err(|e| bad(&e))?;
+        Ok(entries.into_iter().filter(|e| !e.path.is_empty()).collect())
+    }
+
+    fn from_layout(
+        &self,
+        manifest: &str,
+        path: &str,
+        spec: &BuildSpec,
+    ) -> Result<Base, Stop> {
+        let bad = |e: mabuild_oci::Error| {
+            Fault::step(format!("cannot take {manifest} out of the OCI layout {path}: {e}"))
+        };
+        let digest = Digest::parse(manifest).map_err(bad)?;
+        let from = Layout::open(Path::new(path)).map_err(bad)?;
+        mabuild_oci::layout::copy_image(&from, self.store.layout(), &digest).map_err(bad)?;
+        let manifest: Arc<str> = manifest.into();
+        let below = self.below(&manifest)?;
+        let date = spec.source_date.unwrap_or_else(|| created(&below.config));
+        Ok(Base {
+            layers: below.layers,
+            date,
+            config: Some(below.config),
+            manifest: Some(manifest),
+            history: Vec::new(),
+        })
+    }
+}
+
+/// The key of a base layer: what it is unpacked from, how times are clamped.
+fn base_key(kind: &str, inputs: &[String], source_date: Option<i64>) -> Key {
+    let mut fields = vec![("clamp", source_date.map_or(Value::Unset, Value::Number))];
+    fields.extend(inputs.iter().map(|digest| ("input", Value::Text(digest))));
+    hash_fields(kind, &fields)
+}
+
+/// The newest time of the files. Directories count too: an archive may hold nothing else.
+fn newest(entries: &[Entry]) -> i64 {
+    let of = |files: bool| {
+        entries
+            .iter()
+            .filter(|e| matches!(e.kind, EntryKind::File { .. }) == files)
+            .map(|e| e.mtime)
+            .max()
+    };
+    of(true).or_else(|| of(false)).unwrap_or(0).max(0)
+}
+
+/// Decompresses by what the first bytes show.
+pub(super) fn plain(file: &mut File) -> std::io::Result<Box<dyn Read + Send + '_>> {
+    let mut start = Vec::with_capacity(6);
+    file.by_ref().take(6).read_to_end(&mut start)?;
+    file.seek(SeekFrom::Start(0))?;
+    debian::decompress(debian::Compression::from_magic(&start), file)
+}

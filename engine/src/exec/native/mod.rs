@@ -1,0 +1,100 @@
+//! Builds on this machine: overlayfs over unpacked layers inside a user namespace, no daemon, no
+//! root. `build` walks the steps; the other files are one kind of work each; `inner` runs in the
+//! sandbox's helper process.
+
+mod base;
+mod build;
+mod config;
+mod content;
+mod files;
+mod inner;
+mod layers;
+mod run;
+mod trees;
+mod users;
+
+use std::sync::Arc;
+
+use mabuild_sandbox::{Host, IdMap};
+
+use super::{Executor, Fault, Knobs, Outcome, Supply};
+use crate::spec::BuildSpec;
+use crate::store::Store;
+
+/// Must be the first call of a program's `main`: in a helper process it does the work of the
+/// helper and never returns.
+pub fn init() {
+    mabuild_sandbox::init(inner::handle);
+}
+
+/// The architecture of this machine in OCI's spelling.
+pub fn host_arch() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        "x86" => "386",
+        "powerpc64" if cfg!(target_endian = "little") => "ppc64le",
+        "loongarch64" => "loong64",
+        other => other,
+    }
+}
+
+/// Removes a tree whose files belong to mapped ids.
+pub fn remove_tree(host: &Host, path: &std::path::Path) -> Result<(), String> {
+    match &host.id_map {
+        Some(map) => trees::remove(map, path),
+        None => std::fs::remove_dir_all(path)
+            .map_err(|e| format!("cannot remove {}: {e}", path.display())),
+    }
+}
+
+/// Builds specs natively.
+pub struct Native {
+    store: Arc<Store>,
+    supply: Arc<dyn Supply>,
+    host: Host,
+    slots: run::Slots,
+}
+
+/// What stops a build early.
+enum Stop {
+    Fault(Fault),
+    Cancelled,
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl Native {
+    /// An executor over a store. At most `jobs` steps run at once.
+    pub fn new(store: Arc<Store>, supply: Arc<dyn Supply>, host: Host, jobs: usize) -> Self {
+        Self { store, supply, host, slots: run::Slots::new(jobs) }
+    }
+
+    /// How ids appear in the sandbox; a fault where nothing can be run at all.
+    fn id_map(&self) -> Result<&IdMap, Fault> {
+        self.host.id_map.as_ref().ok_or_else(|| {
+            let reason = self.host.single.as_ref().err().cloned().unwrap_or_default();
+            Fault::environment(format!("this machine cannot run steps in a sandbox: {reason}"))
+        })
+    }
+
+    /// Removes a folder whose files may belong to mapped ids.
+    fn remove(&self, path: &std::path::Path) -> Result<(), String> {
+        remove_tree(&self.host, path)
+    }
+}
+
+impl Executor for Native {
+    fn execute(&self, spec: &BuildSpec, knobs: &Knobs) -> Outcome {
+        match build::build(self, spec, knobs) {
+            Ok(built) => Outcome::Done(built),
+            Err(Stop::Cancelled) => Outcome::Cancelled,
+            Err(Stop::Fault(_)) if knobs.cancel.is_cancelled() => Outcome::Cancelled,
+            Err(Stop::Fault(fault)) => Outcome::Failed(fault),
+        }
+    }
+}

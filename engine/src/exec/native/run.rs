@@ -1,0 +1,266 @@
+//! A `run` step: out of the store when its key is known, else in the sandbox.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use mabuild_distro::qemu;
+use mabuild_oci::layer::LayerIndex;
+use mabuild_oci::{Descriptor, Digest, chain_id};
+use mabuild_sandbox::{Emulator, EmulatorMode, Network, Registration, RunSpec};
+
+use super::build::{Build, Made};
+use super::inner::{ExitReply, RunReply, RunRequest};
+use super::layers::Layer;
+use super::users::User;
+use super::{Native, Stop, host_arch};
+use crate::exec::Fault;
+use crate::key::{Key, Value, hash_fields};
+
+/// Version of the way a step is run; part of its key.
+const RUN_FORMAT: i64 = 1;
+
+/// How many steps run at once.
+pub(super) struct Slots {
+    free: Mutex<usize>,
+    freed: Condvar,
+}
+
+/// One taken slot.
+pub(super) struct Slot<'a>(&'a Slots);
+
+impl Slots {
+    pub fn new(count: usize) -> Self {
+        Self { free: Mutex::new(count.max(1)), freed: Condvar::new() }
+    }
+
+    /// Waits for a slot.
+    fn take(&self) -> Slot<'_> {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free =
+            self.freed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+        Slot(self)
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        *self.0.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.0.freed.notify_one();
+    }
+}
+
+/// Removes the folder of a step however the step ends.
+struct Job<'a> {
+    native: &'a Native,
+    path: PathBuf,
+}
+
+impl Drop for Job<'_> {
+    fn drop(&mut self) {
+        if std::fs::remove_dir_all(&self.path).is_err() && self.path.exists() {
+            // Files of mapped ids are left when a step was cut short. What cannot be removed
+            // even so is swept with the store's other temporary files.
+            let _ = self.native.remove(&self.path);
+        }
+    }
+}
+
+impl Build<'_> {
+    /// Runs a command on the layers so far. `tell` hears whether it comes out of the store.
+    pub(super) fn run(
+        &mut self,
+        command: &[String],
+        network: bool,
+        tell: &dyn Fn(bool),
+    ) -> Result<Made, Stop> {
+        let name = self.state.config.config.user.clone();
+        let user = self.tables()?.user(&name)?;
+        let env = self.state.environment(&user.home, self.date);
+        let key = self.run_key(command, network, &user, &env);
+        let native = self.native;
+        // Equal steps of two images must run once.
+        let _guard = native
+            .store
+            .lock(&format!("step-{}", key.hex()))
+            .map_err(|e| Fault::environment(e.to_string()))?;
+        if let Some(row) = native.store.step(&key) {
+            tell(true);
+            return Ok(match row.as_ref().and_then(Layer::of_row) {
+                Some(layer) => Made::Layer { layer, cached: true },
+                None => Made::Unchanged { cached: true },
+            });
+        }
+        let emulator = self.emulator()?;
+        let emulated = emulator.is_some();
+        let (trees, unpack_seconds) = native.trees(&self.layers, self.knobs)?;
+        self.built.phases.unpack += unpack_seconds;
+        let _slot = native.slots.take();
+        tell(false);
+        let path = native.store.temp_dir().map_err(|e| Fault::environment(e.to_string()))?;
+        let job = Job { native, path };
+        let request = RunRequest {
+            job: job.path.clone(),
+            trees,
+            run: self.run_spec(command, network, &user, env, emulator),
+            owner: (user.uid, user.gid),
+            clamp_mtime: self.date,
+            threads: self.knobs.threads,
+        };
+        let progress = self.knobs.progress.clone();
+        let output = Box::new(move |bytes: &[u8]| progress.output(bytes));
+        let reply: RunReply = native.call("run", &request, self.knobs, Some(output))?;
+        self.built.executed += 1;
+        let phases = &mut self.built.phases;
+        match emulated {
+            true => phases.run_emulated += reply.run_seconds,
+            false => phases.run_native += reply.run_seconds,
+        }
+        phases.pack += reply.pack_seconds;
+        match reply.exit {
+            ExitReply::Code(0) => self.keep(&key, &reply, &job.path),
+            ExitReply::Code(code) => Err(Fault::step(ended(command, code)).into()),
+            ExitReply::Signal(signal) => {
+                Err(Fault::step(format!("`{}` was killed by signal {signal}", command.join(" "))).into())
+            }
+        }
+    }
+
+    fn keep(&mut self, key: &Key, reply: &RunReply, job: &Path) -> Result<Made, Stop> {
+        let store = &self.native.store;
+        let unkept = |e: &dyn std::fmt::Display| {
+            Fault::environment(format!("cannot keep the layer of the step: {e}"))
+        };
+        let Some(packed) = &reply.packed else {
+            store.put_step(key, &None).map_err(|e| unkept(&e))?;
+            return Ok(Made::Unchanged { cached: false });
+        };
+        let digest = Digest::parse(&packed.digest).map_err(|e| unkept(&e))?;
+        let diff_id = Digest::parse(&packed.diff_id).map_err(|e| unkept(&e))?;
+        let path = job.join("layer");
+        let file = std::fs::File::open(&path).map_err(|e| unkept(&e))?;
+        let path = tempfile::TempPath::try_from_path(path).map_err(|e| unkept(&e))?;
+        let file = tempfile::NamedTempFile::from_parts(file, path);
+        store.layout().adopt(file, &digest, packed.size).map_err(|e| unkept(&e))?;
+        let index = std::fs::read(job.join("index")).map_err(|e| unkept(&e))?;
+        let index = LayerIndex::from_bytes(&index).map_err(|e| unkept(&e))?;
+        store.put_index(&packed.diff_id, &index).map_err(|e| unkept(&e))?;
+        let descriptor = Descriptor::new(packed.media_type.clone(), digest, packed.size);
+        let layer = Layer { diff_id, descriptor };
+        store.put_step(key, &Some(layer.row())).map_err(|e| unkept(&e))?;
+        Ok(Made::Layer { layer, cached: false })
+    }
+
+    /// The key of a step: what is below, what runs and how.
+    fn run_key(
+        &self,
+        command: &[String],
+        network: bool,
+        user: &User,
+        env: &[(String, String)],
+    ) -> Key {
+        let diff_ids: Vec<Digest> = self.layers.iter().map(|l| l.diff_id.clone()).collect();
+        let below = match diff_ids.is_empty() {
+            true => "scratch".to_owned(),
+            false => chain_id(&diff_ids).to_string(),
+        };
+        let platform = self.spec.platform.to_string();
+        let mut fields = vec![
+            ("format", Value::Number(RUN_FORMAT)),
+            ("below", Value::Text(&below)),
+            ("platform", Value::Text(&platform)),
+            ("network", Value::Number(i64::from(network))),
+            ("workdir", Value::Text(self.state.workdir())),
+            ("uid", Value::Number(user.uid.into())),
+            ("gid", Value::Number(user.gid.into())),
+            ("date", Value::Number(self.date)),
+        ];
+        fields.extend(user.groups.iter().map(|g| ("group", Value::Number((*g).into()))));
+        fields.extend(command.iter().map(|word| ("word", Value::Text(word))));
+        for (name, value) in env {
+            fields.push(("env", Value::Text(name)));
+            fields.push(("is", Value::Text(value)));
+        }
+        hash_fields("run", &fields)
+    }
+
+    fn run_spec(
+        &self,
+        command: &[String],
+        network: bool,
+        user: &User,
+        env: Vec<(String, String)>,
+        emulator: Option<Emulator>,
+    ) -> RunSpec {
+        let mut spec = RunSpec::new("/", command.iter().cloned());
+        spec.env = env;
+        spec.cwd = self.state.workdir().into();
+        spec.uid = user.uid;
+        spec.gid = user.gid;
+        spec.groups.clone_from(&user.groups);
+        spec.hostname = "mabuild".to_owned();
+        spec.network = if network { Network::Host } else { Network::None };
+        spec.hosts = Some(b"127.0.0.1\tlocalhost\n::1\tlocalhost\n".to_vec());
+        spec.resolv_conf = std::fs::read("/etc/resolv.conf").ok().filter(|_| network);
+        spec.bits32 = emulator.is_none() && self.spec.platform.arch == "386";
+        spec.emulator = emulator;
+        spec
+    }
+
+    /// How programs of the platform come to run on this machine; none when they just do.
+    fn emulator(&self) -> Result<Option<Emulator>, Fault> {
+        let platform = &self.spec.platform;
+        if qemu::runs_natively(host_arch(), &platform.os, &platform.arch) {
+            return Ok(None);
+        }
+        let Some(target) = qemu::emulator(&platform.os, &platform.arch) else {
+            return Err(Fault::environment(format!(
+                "programs of {platform} can neither run nor be emulated on this machine"
+            )));
+        };
+        let host = &self.native.host;
+        let registered = |h: &mabuild_sandbox::HostHandler| {
+            h.enabled && h.flags.contains('F') && h.magic == target.magic
+        };
+        let mode = if host.binfmt.is_ok() {
+            EmulatorMode::Binfmt
+        } else if host.handlers.iter().any(registered) {
+            EmulatorMode::HostRegistered
+        } else {
+            EmulatorMode::Prefix
+        };
+        let interpreter = match mode {
+            EmulatorMode::HostRegistered => PathBuf::new(),
+            _ => self.native.supply.emulator(platform)?,
+        };
+        let registration = Registration {
+            magic: target.magic.to_vec(),
+            mask: target.mask.to_vec(),
+            // Programs of many names, such as busybox, must see the name they were called by;
+            // QEMU 6 and later understands.
+            flags: "P".to_owned(),
+        };
+        Ok(Some(Emulator { interpreter, registration, mode }))
+    }
+}
+
+fn ended(command: &[String], code: i32) -> String {
+    format!("`{}` ended with exit code {code}", command.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    #[test]
+    fn slots_are_given_back() {
+        let slots = Arc::new(Slots::new(1));
+        let first = slots.take();
+        let other = slots.clone();
+        let waiter = std::thread::spawn(move || drop(other.take()));
+        drop(first);
+        waiter.join().unwrap();
+        assert_eq!(*slots.free.lock().unwrap(), 1);
+    }
+}

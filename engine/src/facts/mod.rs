@@ -1,0 +1,190 @@
+//! What is known of the world outside: files of contexts and upstreams. Values only; whoever
+//! finds them out is in `track`.
+
+mod ignore;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+pub use ignore::{Ignore, glob_fits};
+
+/// Files that a `copy` reads from the context of an image.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FilesAsk {
+    /// Absolute folder of the context.
+    pub context: Arc<str>,
+    /// Paths or globs below it, and addresses for `add`.
+    pub sources: Vec<String>,
+    /// Digest that a fetched file must have, `sha256:…`.
+    pub checksum: Option<String>,
+}
+
+/// The files that a `copy` reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FileSet {
+    /// Absolute folder that the paths start at. Not part of the key.
+    pub root: Arc<str>,
+    /// Matches of the sources in order of the sources; directories come with all below them.
+    pub matches: Vec<Match>,
+    /// blake3 over the canonical list of matches.
+    pub digest: [u8; 32],
+}
+
+/// One source that was matched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// Path below the context of the file or directory that the source named.
+    pub path: String,
+    /// The file itself, or all that is below the directory, sorted; paths below the context.
+    pub files: Vec<FileFact>,
+    /// Whether the source named a directory, whose content is copied without its own name.
+    pub directory: bool,
+}
+
+/// One file of a context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFact {
+    /// Path below the context, with `/`.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// What it is.
+    pub kind: FileKind,
+}
+
+/// What a file of a context is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    File {
+        /// blake3 of the content.
+        digest: [u8; 32],
+        /// Bytes.
+        size: u64,
+    },
+    /// A directory.
+    Dir,
+    /// A symbolic link with its target.
+    Symlink(String),
+}
+
+/// An upstream as the file asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum UpstreamAsk {
+    /// A root file system archive.
+    Rootfs {
+        /// Absolute path or http(s) address.
+        location: String,
+        /// Absolute path or address of the checksum file.
+        checksums: Option<String>,
+        /// Digest given in the file, `sha256:…` or `sha512:…`.
+        digest: Option<String>,
+    },
+    /// Packages of a Debian archive.
+    Debian(DebianAsk),
+    /// An image of an OCI layout.
+    OciLayout {
+        /// Absolute folder.
+        path: String,
+        /// Name in its index.
+        reference: Option<String>,
+        /// Platform in normal form.
+        platform: String,
+    },
+}
+
+/// Packages of a Debian archive as the file asks for them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DebianAsk {
+    /// Suite or codename.
+    pub suite: String,
+    /// Mirror when the file names one.
+    pub mirror: Option<String>,
+    /// Absolute path of the keys when the file names some.
+    pub signed_by: Option<String>,
+    /// Archive areas.
+    pub components: Vec<String>,
+    /// Packages.
+    pub include: Vec<String>,
+    /// Debian architecture.
+    pub arch: String,
+}
+
+/// An upstream, pinned to content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pin {
+    /// A root file system archive.
+    Archive {
+        /// `sha256:…` or `sha512:…` of the archive.
+        digest: String,
+        /// Path or address it is read from. Not part of the key.
+        location: String,
+    },
+    /// Packages of a Debian archive, sorted by name.
+    Debian(Vec<PackagePin>),
+    /// An image of an OCI layout.
+    Layout {
+        /// Manifest digest for the platform.
+        manifest: String,
+        /// Folder it is read from. Not part of the key.
+        path: String,
+    },
+}
+
+/// One Debian package, pinned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackagePin {
+    /// Name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Debian architecture, or `all`.
+    pub arch: String,
+    /// sha256 of the .deb in hex.
+    pub sha256: String,
+    /// Size of the .deb in bytes. Not part of the key.
+    pub size: u64,
+    /// Address of the .deb. Not part of the key.
+    pub location: String,
+}
+
+/// All facts of a run.
+#[derive(Debug, Default)]
+pub struct Facts {
+    files: HashMap<FilesAsk, Result<Arc<FileSet>, String>>,
+    upstreams: HashMap<UpstreamAsk, Result<Arc<Pin>, FactError>>,
+}
+
+/// Why an upstream is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FactError {
+    /// What failed and what to do.
+    pub message: String,
+    /// Whether the upstream could not be reached, in place of a mistake in the file.
+    pub unreachable: bool,
+}
+
+impl Facts {
+    /// Records the files of a `copy`.
+    pub fn put_files(&mut self, ask: FilesAsk, answer: Result<Arc<FileSet>, String>) {
+        self.files.insert(ask, answer);
+    }
+
+    /// Records what an upstream is.
+    pub fn put_upstream(&mut self, ask: UpstreamAsk, answer: Result<Arc<Pin>, FactError>) {
+        self.upstreams.insert(ask, answer);
+    }
+
+    /// The files of a `copy`.
+    pub fn files(&self, ask: &FilesAsk) -> Result<Arc<FileSet>, String> {
+        let answer = self.files.get(ask).cloned();
+        answer.unwrap_or_else(|| Err(format!("the context {} was not read", ask.context)))
+    }
+
+    /// What an upstream is.
+    pub fn upstream(&self, ask: &UpstreamAsk) -> Result<Arc<Pin>, FactError> {
+        self.upstreams.get(ask).cloned().unwrap_or_else(|| {
+            Err(FactError { message: "the upstream was not asked".into(), unreachable: false })
+        })
+    }
+}

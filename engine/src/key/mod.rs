@@ -1,0 +1,381 @@
+//! Keys: the hash of a whole spec, and the record of what was hashed.
+//!
+//! One walk over a spec feeds both, so a record always shows exactly what the key is made of.
+//! Every struct is taken apart field by field: a new field does not compile until it is walked.
+//!
+//! In a key: platform, source date when given, the digests of parents or pins of upstreams,
+//! instructions after expansion, for each `copy` path, mode and content of its files, and the
+//! settings. Never in a key: mtimes, absolute paths, host names, users, locale, clock, spans.
+
+mod diff;
+mod record;
+
+use crate::facts::{FileFact, FileKind, FileSet, PackagePin, Pin};
+use crate::spec::{
+    BuildSpec, Copy, Inputs, Op, ParentDigest, Settings, Source, Spec, Stage, Step,
+};
+
+pub use diff::{Change, diff};
+pub use record::{RECORD_FORMAT, Record};
+
+/// Version of the encoding; part of every key.
+pub const KEY_FORMAT: u32 = 1;
+
+/// A key: blake3 of the canonical encoding of a spec.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(pub [u8; 32]);
+
+impl Key {
+    /// 64 hexadecimal digits.
+    pub fn hex(&self) -> String {
+        hex::encode(self.0)
+    }
+
+    /// Reads 64 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut out = [0; 32];
+        hex::decode_to_slice(text, &mut out).ok()?;
+        Some(Self(out))
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.hex()[..12])
+    }
+}
+
+/// Receives the fields of a spec in canonical order.
+pub trait Sink {
+    /// One field. `name` is a dotted path without list positions being lost (`steps[2].run`).
+    fn field(&mut self, name: &Name<'_>, value: Value<'_>);
+}
+
+/// The dotted name of a field, made into text only where somebody wants it.
+#[derive(Clone, Copy)]
+pub struct Name<'a> {
+    /// Name of the enclosing value.
+    pub outer: Option<&'a Name<'a>>,
+    /// Own name.
+    pub part: Part<'a>,
+}
+
+/// One step of a [`Name`].
+#[derive(Clone, Copy)]
+pub enum Part<'a> {
+    /// A field.
+    Field(&'a str),
+    /// A position in a list.
+    At(usize),
+}
+
+/// The value of a field.
+#[derive(Clone, Copy)]
+pub enum Value<'a> {
+    /// Text.
+    Text(&'a str),
+    /// A number.
+    Number(i64),
+    /// Permission bits.
+    Mode(u32),
+    /// A digest in bytes.
+    Digest(&'a [u8; 32]),
+    /// Nothing: the field is not set.
+    Unset,
+}
+
+impl<'a> Name<'a> {
+    const ROOT: Name<'static> = Name { outer: None, part: Part::Field("") };
+
+    fn field(&'a self, name: &'a str) -> Name<'a> {
+        Name { outer: Some(self), part: Part::Field(name) }
+    }
+
+    fn at(&'a self, position: usize) -> Name<'a> {
+        Name { outer: Some(self), part: Part::At(position) }
+    }
+
+    /// The whole name: `steps[2].files.conf/a`.
+    pub fn to_text(&self) -> String {
+        let mut text = self.outer.map(Name::to_text).unwrap_or_default();
+        match self.part {
+            Part::Field("") => {}
+            Part::Field(name) => {
+                if !text.is_empty() {
+                    text.push('.');
+                }
+                text.push_str(name);
+            }
+            Part::At(position) => {
+                text.push('[');
+                text.push_str(&position.to_string());
+                text.push(']');
+            }
+        }
+        text
+    }
+}
+
+/// Hashes every field with its name, a tag for the kind of value, and lengths before all text.
+#[derive(Default)]
+struct Hasher(blake3::Hasher);
+
+impl Hasher {
+    fn bytes(&mut self, tag: u8, bytes: &[u8]) {
+        self.0.update(&[tag]);
+        self.0.update(&(bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    fn name(&mut self, name: &Name<'_>) {
+        if let Some(outer) = name.outer {
+            self.name(outer);
+        }
+        match name.part {
+            Part::Field(text) => self.bytes(b'f', text.as_bytes()),
+            Part::At(position) => self.bytes(b'i', &(position as u64).to_le_bytes()),
+        }
+    }
+}
+
+impl Sink for Hasher {
+    fn field(&mut self, name: &Name<'_>, value: Value<'_>) {
+        self.name(name);
+        match value {
+            Value::Text(text) => self.bytes(b't', text.as_bytes()),
+            Value::Number(number) => self.bytes(b'n', &number.to_le_bytes()),
+            Value::Mode(mode) => self.bytes(b'm', &mode.to_le_bytes()),
+            Value::Digest(digest) => self.bytes(b'd', digest),
+            Value::Unset => self.bytes(b'u', &[]),
+        }
+    }
+}
+
+/// The key of a build.
+pub fn key(spec: &BuildSpec) -> Key {
+    hash(|sink| walk(spec, &mut |p: &ParentDigest, n, s| s.field(n, Value::Text(&p.0)), false, sink))
+}
+
+/// A key over fields that a caller walks itself, under a domain of its own.
+pub fn hash_fields(domain: &str, fields: &[(&str, Value<'_>)]) -> Key {
+    hash(|sink| {
+        sink.field(&Name::ROOT.field("domain"), Value::Text(domain));
+        for (name, value) in fields {
+            sink.field(&Name::ROOT.field(name), *value);
+        }
+    })
+}
+
+fn hash(fill: impl FnOnce(&mut Hasher)) -> Key {
+    let mut hasher = Hasher::default();
+    hasher.bytes(b'v', format!("mabuild-key-{KEY_FORMAT}").as_bytes());
+    fill(&mut hasher);
+    Key(*hasher.0.finalize().as_bytes())
+}
+
+/// The digest of a file set: each match with its files by path, mode and content.
+pub fn file_set_digest(matches: &[crate::facts::Match]) -> [u8; 32] {
+    hash(|sink| {
+        sink.field(&Name::ROOT.field("domain"), Value::Text("files"));
+        for (at, found) in matches.iter().enumerate() {
+            let crate::facts::Match { path, files, directory } = found;
+            let root = Name::ROOT.at(at);
+            sink.field(&root.field("source"), Value::Text(path));
+            sink.field(&root.field("directory"), Value::Number(i64::from(*directory)));
+            for file in files {
+                walk_file(file, &root, sink);
+            }
+        }
+    })
+    .0
+}
+
+fn walk_file(file: &FileFact, outer: &Name<'_>, sink: &mut dyn Sink) {
+    let FileFact { path, mode, kind } = file;
+    let name = outer.field(path);
+    sink.field(&name.field("mode"), Value::Mode(*mode));
+    match kind {
+        // The size is the length of what the digest is over.
+        FileKind::File { digest, size: _ } => {
+            sink.field(&name.field("content"), Value::Digest(digest));
+        }
+        FileKind::Dir => sink.field(&name.field("type"), Value::Text("directory")),
+        FileKind::Symlink(to) => sink.field(&name.field("link"), Value::Text(to)),
+    }
+}
+
+type ParentWalk<'a, S> = dyn FnMut(&<S as Stage>::Parent, &Name<'_>, &mut dyn Sink) + 'a;
+
+/// Walks every field of a spec. With `files` each file of a context is a field of its own, for
+/// records; keys take the digest of the whole set.
+pub(crate) fn walk<S>(spec: &Spec<S>, parent: &mut ParentWalk<'_, S>, files: bool, sink: &mut dyn Sink)
+where
+    S: Stage<Files = std::sync::Arc<FileSet>, Upstream = std::sync::Arc<Pin>>,
+{
+    let Spec { platform, source_date, source, steps, settings } = spec;
+    let root = Name::ROOT;
+    sink.field(&root.field("platform"), Value::Text(&platform.to_string()));
+    let date = source_date.map_or(Value::Unset, Value::Number);
+    sink.field(&root.field("source-date"), date);
+    match source {
+        Source::Scratch => sink.field(&root.field("from"), Value::Text("scratch")),
+        Source::Parent(p) => parent(p, &root.field("from"), sink),
+        Source::Upstream(pin) => walk_pin(pin, &root, sink),
+    }
+    for (at, step) in steps.iter().enumerate() {
+        // The span says where a step stands, not what it does.
+        let Step { span: _, op } = step;
+        let list = root.field("steps");
+        walk_op(op, &list.at(at), parent, files, sink);
+    }
+    walk_settings(settings, &root, sink);
+}
+
+fn walk_pin(pin: &Pin, root: &Name<'_>, sink: &mut dyn Sink) {
+    match pin {
+        Pin::Archive { digest, location: _ } => {
+            sink.field(&root.field("archive"), Value::Text(digest));
+        }
+        Pin::Debian(packages) => {
+            let list = root.field("packages");
+            for package in packages {
+                let PackagePin { name, version, arch, sha256, size: _, location: _ } = package;
+                let at = list.field(name);
+                sink.field(&at.field("version"), Value::Text(version));
+                sink.field(&at.field("architecture"), Value::Text(arch));
+                sink.field(&at.field("sha256"), Value::Text(sha256));
+            }
+        }
+        Pin::Layout { manifest, path: _ } => {
+            sink.field(&root.field("manifest"), Value::Text(manifest));
+        }
+    }
+}
+
+fn walk_op<S>(
+    op: &Op<S>,
+    name: &Name<'_>,
+    parent: &mut ParentWalk<'_, S>,
+    files: bool,
+    sink: &mut dyn Sink,
+) where
+    S: Stage<Files = std::sync::Arc<FileSet>, Upstream = std::sync::Arc<Pin>>,
+{
+    let kind = |sink: &mut dyn Sink, text: &str| sink.field(name, Value::Text(text));
+    match op {
+        Op::Copy(Copy { inputs, dest, owner, mode, unpack }) => {
+            kind(sink, if *unpack { "add" } else { "copy" });
+            match inputs {
+                Inputs::Context(set) if files => {
+                    for found in &set.matches {
+                        let list = name.field("files");
+                        sink.field(&list.field(&found.path), Value::Text("copied"));
+                        for file in &found.files {
+                            walk_file(file, &list, sink);
+                        }
+                    }
+                }
+                Inputs::Context(set) => sink.field(&name.field("files"), Value::Digest(&set.digest)),
+                Inputs::Node { node, sources } => {
+                    parent(node, &name.field("from"), sink);
+                    texts(sources, &name.field("sources"), sink);
+                }
+            }
+            sink.field(&name.field("dest"), Value::Text(dest));
+            ownership(owner.as_deref(), *mode, name, sink);
+        }
+        Op::File { path, content, owner, mode } => {
+            kind(sink, "file");
+            sink.field(&name.field("path"), Value::Text(path));
+            sink.field(&name.field("content"), Value::Text(content));
+            ownership(owner.as_deref(), *mode, name, sink);
+        }
+        Op::Mkdir { paths, owner, mode } => {
+            kind(sink, "mkdir");
+            texts(paths, &name.field("paths"), sink);
+            ownership(owner.as_deref(), *mode, name, sink);
+        }
+        Op::Symlink { target, path } => {
+            kind(sink, "symlink");
+            sink.field(&name.field("target"), Value::Text(target));
+            sink.field(&name.field("path"), Value::Text(path));
+        }
+        Op::Remove { paths } => {
+            kind(sink, "remove");
+            texts(paths, &name.field("paths"), sink);
+        }
+        Op::Run { words, network } => {
+            kind(sink, "run");
+            texts(words, &name.field("words"), sink);
+            sink.field(&name.field("network"), Value::Number(i64::from(*network)));
+        }
+        Op::Env(pairs) => {
+            kind(sink, "env");
+            texts_of_pairs(pairs, name, sink);
+        }
+        Op::Workdir(path) => {
+            kind(sink, "workdir");
+            sink.field(&name.field("path"), Value::Text(path));
+        }
+        Op::User(user) => {
+            kind(sink, "user");
+            sink.field(&name.field("name"), Value::Text(user));
+        }
+        Op::Shell(words) => {
+            kind(sink, "shell");
+            texts(words, &name.field("words"), sink);
+        }
+        Op::Arg(argument, value) => {
+            kind(sink, "arg");
+            sink.field(&name.field(argument), Value::Text(value));
+        }
+    }
+}
+
+fn ownership(owner: Option<&str>, mode: Option<u32>, name: &Name<'_>, sink: &mut dyn Sink) {
+    sink.field(&name.field("chown"), owner.map_or(Value::Unset, Value::Text));
+    sink.field(&name.field("mode"), mode.map_or(Value::Unset, Value::Mode));
+}
+
+fn texts(list: &[String], name: &Name<'_>, sink: &mut dyn Sink) {
+    for (at, text) in list.iter().enumerate() {
+        sink.field(&name.at(at), Value::Text(text));
+    }
+}
+
+fn texts_of_pairs(pairs: &[(String, String)], name: &Name<'_>, sink: &mut dyn Sink) {
+    for (key, value) in pairs {
+        sink.field(&name.field(key), Value::Text(value));
+    }
+}
+
+fn walk_settings(settings: &Settings, root: &Name<'_>, sink: &mut dyn Sink) {
+    let Settings {
+        env,
+        labels,
+        entrypoint,
+        cmd,
+        expose,
+        volumes,
+        workdir,
+        user,
+        stop_signal,
+    } = settings;
+    texts_of_pairs(env, &root.field("env"), sink);
+    texts_of_pairs(labels, &root.field("label"), sink);
+    for (name, words) in [("entrypoint", entrypoint), ("cmd", cmd)] {
+        match words {
+            Some(words) => {
+                let count = words.len() as i64;
+                sink.field(&root.field(name).field("words"), Value::Number(count));
+                texts(words, &root.field(name), sink);
+            }
+            None => sink.field(&root.field(name), Value::Unset),
+        }
+    }
+    texts(expose, &root.field("expose"), sink);
+    texts(volumes, &root.field("volume"), sink);
+    for (name, text) in [("workdir", workdir), ("user", user), ("stop-signal", stop_signal)] {
+        sink.field(&root.field(name), text.as_deref().map_or(Value::Unset, Value::Text));
+    }
+}

@@ -1,0 +1,51 @@
+//! Files of a project, read for the language.
+
+use std::path::{Path, PathBuf};
+
+use globset::GlobBuilder;
+use mabuild_lang::Files;
+
+/// Reads files relative to a folder.
+pub(super) struct Disk {
+    pub root: PathBuf,
+}
+
+impl Files for Disk {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        std::fs::read(self.root.join(path)).map_err(|e| e.to_string())
+    }
+
+    fn glob(&self, pattern: &str) -> Result<Vec<String>, String> {
+        let glob = GlobBuilder::new(pattern)
+            .literal_separator(true)
+            .build()
+            .map_err(|e| e.to_string())?
+            .compile_matcher();
+        let fixed: PathBuf = Path::new(pattern)
+            .components()
+            .take_while(|part| !part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']))
+            .collect();
+        let start = if fixed == Path::new(pattern) {
+            fixed.parent().map(Path::to_owned).unwrap_or_default()
+        } else {
+            fixed
+        };
+        let mut found = Vec::new();
+        let mut open = vec![start];
+        while let Some(dir) = open.pop() {
+            let full = self.root.join(&dir);
+            let Ok(list) = std::fs::read_dir(&full) else { continue };
+            for entry in list {
+                let entry = entry.map_err(|e| format!("{}: {e}", full.display()))?;
+                let path = dir.join(entry.file_name());
+                match entry.file_type() {
+                    Ok(kind) if kind.is_dir() => open.push(path),
+                    _ if glob.is_match(&path) => found.push(path.to_string_lossy().into_owned()),
+                    _ => {}
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}

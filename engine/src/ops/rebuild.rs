@@ -1,0 +1,210 @@
+//! `graph rebuild`: plan, run, tag.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use mabuild_oci::{Descriptor, Digest, media_type};
+
+use super::planning::{chosen, lowered, plan_in, tracking};
+use super::supply::Outside;
+use super::{Env, ErrorKind, OpError, Planning, Project, RunRequest};
+use crate::event::{End, Event, Listener, Phases, Summary};
+use crate::exec::native::Native;
+use crate::graph::{Graph, NodeId, Part};
+use crate::key::Record;
+use crate::plan::{Action, resolve};
+use crate::run::driver::{Driven, drive};
+use crate::run::machine::Limits;
+use crate::run::{Cancel, Shared};
+use crate::store::{RunCounts, Store};
+
+/// What a rebuild came to.
+#[derive(Debug)]
+pub struct Finished {
+    /// What was to be done.
+    pub planning: Planning,
+    /// How each node ended that was not up to date from the start.
+    pub ends: HashMap<NodeId, End>,
+    /// Numbers of the run.
+    pub summary: Summary,
+}
+
+/// Brings targets up to date.
+pub fn rebuild(
+    env: &Env,
+    project: &Project,
+    request: &RunRequest,
+    listener: Arc<dyn Listener>,
+    cancel: &Cancel,
+) -> Result<Finished, OpError> {
+    let begun = Instant::now();
+    let store = Arc::new(Store::open(&request.store).map_err(OpError::store)?);
+    let _use = store.use_guard().map_err(OpError::store)?;
+    let planning = plan_in(env, project, request, &store)?;
+    let graph = &lowered(project)?.graph;
+    if planning.plan.is_clean() {
+        let summary = Summary {
+            kept: platforms(graph, &planning),
+            took: begun.elapsed(),
+            ..Summary::default()
+        };
+        finish(&store, project, graph, &planning, &HashMap::new())?;
+        listener.event(&Event::Ended(summary.clone()));
+        return Ok(Finished { planning, ends: HashMap::new(), summary });
+    }
+    let (driven, phases, downloaded) =
+        run(env, project, request, &store, &planning, &listener, cancel)?;
+    let Driven { ends, mut summary } = driven;
+    finish(&store, project, graph, &planning, &ends)?;
+    summary.phases = phases;
+    summary.downloaded = downloaded;
+    summary.took = begun.elapsed();
+    listener.event(&Event::Ended(summary.clone()));
+    Ok(Finished { planning, ends, summary })
+}
+
+fn platforms(graph: &Graph, planning: &Planning) -> usize {
+    planning.plan.nodes.iter().filter(|n| graph.node(n.node).part != Part::Index).count()
+}
+
+fn run(
+    env: &Env,
+    project: &Project,
+    request: &RunRequest,
+    store: &Arc<Store>,
+    planning: &Planning,
+    listener: &Arc<dyn Listener>,
+    cancel: &Cancel,
+) -> Result<(Driven, Phases, u64), OpError> {
+    let graph = &lowered(project)?.graph;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let jobs = request.jobs.unwrap_or(cores).max(1);
+    let outside = Arc::new(Outside::new(tracking(env, request, store)?, listener.clone()));
+    let host = mabuild_sandbox::probe();
+    let executor = Native::new(store.clone(), outside.clone(), host, jobs);
+    let forced: HashSet<NodeId> = match request.force.is_empty() {
+        true => HashSet::new(),
+        false => chosen(graph, &request.force, request)?.targets.into_iter().collect(),
+    };
+    let begin = store.run_begin(&project.name, env.now).map_err(OpError::store)?;
+    let shared = Arc::new(Shared {
+        graph: graph.clone(),
+        specs: planning.specs.clone(),
+        store: store.clone(),
+        executor: Arc::new(executor),
+        project: project.name.clone(),
+        run: begin,
+        threads: (cores / jobs).max(1),
+        forced,
+        phases: Mutex::new(Phases::default()),
+    });
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|e| {
+            let message = format!("cannot start the scheduler: {e}");
+            OpError::new(ErrorKind::Environment, "mabuild::engine::threads", message)
+        })?;
+    // Nodes wait for downloads and for slots, so more are begun than there are slots to run in.
+    let limits = Limits { jobs: jobs * 4, keep_going: request.keep_going };
+    let driven =
+        runtime.block_on(drive(&planning.plan, shared.clone(), limits, listener, cancel));
+    let phases = *shared.phases.lock().unwrap_or_else(PoisonError::into_inner);
+    let ended = env.now + driven.summary.took.as_secs() as i64;
+    let summary = &driven.summary;
+    let counts = RunCounts {
+        built: summary.built as u64,
+        kept: summary.kept as u64,
+        failed: summary.failed as u64,
+        skipped: summary.skipped as u64,
+    };
+    let exit = match (summary.interrupted, summary.failed) {
+        (true, _) => 130,
+        (false, 0) => 0,
+        (false, _) => 1,
+    };
+    store.run_end(begin, ended, exit, &counts).map_err(OpError::store)?;
+    Ok((driven, phases, outside.downloaded()))
+}
+
+/// Points tags at the newest indexes and remembers what every node that is up to date was made
+/// of, so that the next run explains itself against this one.
+fn finish(
+    store: &Store,
+    project: &Project,
+    graph: &Graph,
+    planning: &Planning,
+    ends: &HashMap<NodeId, End>,
+) -> Result<(), OpError> {
+    let result = |node: NodeId| -> Option<Arc<str>> {
+        match (ends.get(&node), planning.plan.get(node).map(|p| &p.action)) {
+            (Some(End::Built { digest, .. } | End::Kept { digest }), _) => Some(digest.clone()),
+            (None, Some(Action::Keep { result })) => Some(result.clone()),
+            _ => None,
+        }
+    };
+    let known = store.last_keys(&project.name).map_err(OpError::store)?;
+    let mut refs: BTreeMap<String, Arc<str>> = BTreeMap::new();
+    let mut roots = Vec::new();
+    for planned in &planning.plan.nodes {
+        let Some(digest) = result(planned.node) else { continue };
+        let thing = graph.thing(graph.node(planned.node).thing);
+        match graph.node(planned.node).part {
+            Part::Index if whole(graph, planning, planned.node) => {
+                roots.push((thing.name.to_string(), digest.to_string()));
+                for tag in &thing.tags {
+                    refs.insert(format!("{}:{tag}", thing.name), digest.clone());
+                }
+            }
+            Part::Index => {}
+            Part::On(_) => {
+                let name = graph.name(planned.node);
+                let (Action::Keep { .. }, Some(key)) = (&planned.action, planned.key) else {
+                    continue;
+                };
+                let Some(Ok(draft)) = planning.specs.get(&planned.node) else { continue };
+                if known.get(&name) != Some(&key)
+                    && let Ok(spec) = resolve(draft, &|p| result(p).ok_or(p))
+                {
+                    let record = Record::of(&spec);
+                    store
+                        .put_record(&project.name, &name, &key, &record)
+                        .map_err(OpError::store)?;
+                }
+            }
+        }
+    }
+    store.put_roots(&project.name, &roots).map_err(OpError::store)?;
+    tag(store, refs)
+}
+
+/// Points names at indexes; a name that already says so is left alone.
+fn tag(store: &Store, mut refs: BTreeMap<String, Arc<str>>) -> Result<(), OpError> {
+    for (name, known) in store.layout().refs().map_err(OpError::store)? {
+        if refs.get(&name).is_some_and(|wanted| **wanted == *known.digest.to_string()) {
+            refs.remove(&name);
+        }
+    }
+    if refs.is_empty() {
+        return Ok(());
+    }
+    let described: Result<Vec<(String, Descriptor)>, OpError> = refs
+        .into_iter()
+        .map(|(name, digest)| Ok((name, described(store, &digest)?)))
+        .collect();
+    store.layout().set_refs(described?).map_err(OpError::store)
+}
+
+/// Whether an index has every platform of its thing: a run narrowed with `--platform` must not
+/// take platforms away from a tag.
+fn whole(graph: &Graph, planning: &Planning, index: NodeId) -> bool {
+    graph.parts(graph.node(index).thing).all(|part| planning.selection.contains(part))
+}
+
+fn described(store: &Store, digest: &str) -> Result<Descriptor, OpError> {
+    let digest = Digest::parse(digest).map_err(OpError::store)?;
+    let (_, size) = store.layout().open_blob(&digest).map_err(OpError::store)?;
+    Ok(Descriptor::new(media_type::INDEX, digest, size))
+}

@@ -1,0 +1,59 @@
+//! What an executor needs from outside, brought by the adapters of `track`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mabuild_distro::{debian, qemu};
+use mabuild_lang::platform::Platform;
+
+use crate::event::{Event, FailureKind, Listener};
+use crate::exec::native::host_arch;
+use crate::exec::{Fault, Supply};
+use crate::facts::FactError;
+use crate::track::Tracking;
+
+/// Brings files and emulators over the network or from disk.
+pub(super) struct Outside {
+    tracking: Tracking,
+}
+
+impl Outside {
+    /// Takes trackers into service; what they download is told to the listener.
+    pub fn new(tracking: Tracking, listener: Arc<dyn Listener>) -> Self {
+        tracking.on_download(Arc::new(move |what: &str, done, total| {
+            listener.event(&Event::Download { what: what.into(), done, total });
+        }));
+        Self { tracking }
+    }
+
+    /// Bytes that came over the network so far.
+    pub fn downloaded(&self) -> u64 {
+        self.tracking.downloaded()
+    }
+}
+
+fn fault(error: FactError) -> Fault {
+    let kind = if error.unreachable { FailureKind::Upstream } else { FailureKind::Environment };
+    Fault { kind, message: error.message, span: None }
+}
+
+impl Supply for Outside {
+    fn file(&self, digest: &str, location: &str) -> Result<PathBuf, Fault> {
+        if !location.contains("://") {
+            return Ok(Path::new(location).to_owned());
+        }
+        self.tracking.fetch(digest, location).map_err(fault)
+    }
+
+    fn emulator(&self, platform: &Platform) -> Result<PathBuf, Fault> {
+        let host = debian::arch::debian_arch("linux", host_arch(), None);
+        let target = qemu::emulator(&platform.os, &platform.arch);
+        let (Some(host), Some(target)) = (host, target) else {
+            return Err(Fault::environment(format!(
+                "there is no emulator for {platform} on this machine"
+            )));
+        };
+        let folder = self.tracking.emulators(host, &[target.target]).map_err(fault)?;
+        Ok(folder.join(format!("qemu-{}", target.target)))
+    }
+}

@@ -1,0 +1,215 @@
+use std::collections::HashMap;
+
+use mabuild_lang::platform::Platform;
+use mabuild_lang::source::{FileId, Span};
+
+use super::*;
+use crate::facts::{PackagePin, Pin};
+use crate::graph::{Builder, EdgeKind, ThingKind, select};
+use crate::spec::{Op, Settings, Source, Spec, Step};
+
+#[derive(Default)]
+struct Memory {
+    results: HashMap<Key, Arc<str>>,
+    records: HashMap<String, Record>,
+}
+
+impl History for Memory {
+    fn result(&self, key: &Key) -> Option<Arc<str>> {
+        self.results.get(key).cloned()
+    }
+
+    fn last(&self, node: &str) -> Option<Record> {
+        self.records.get(node).cloned()
+    }
+}
+
+/// base ← mid ← top on one platform.
+struct World {
+    graph: Graph,
+    selection: Selection,
+    specs: HashMap<NodeId, Result<DraftSpec, SpecError>>,
+    memory: Memory,
+}
+
+const SPAN: Span = Span { file: FileId(0), start: 0, end: 0 };
+
+fn spec(source: Source<crate::spec::Draft>, run: &str) -> DraftSpec {
+    Spec {
+        platform: Platform::parse("linux/amd64").unwrap(),
+        source_date: None,
+        source,
+        steps: vec![Step { span: SPAN, op: Op::Run { words: vec![run.into()], network: true } }],
+        settings: Settings::default(),
+    }
+}
+
+fn pin(version: &str) -> Source<crate::spec::Draft> {
+    Source::Upstream(Arc::new(Pin::Debian(vec![PackagePin {
+        name: "busybox".into(),
+        version: version.into(),
+        arch: "amd64".into(),
+        sha256: format!("{version}-sum"),
+        size: 1,
+        location: "http://one.example/x.deb".into(),
+    }])))
+}
+
+impl World {
+    fn new() -> Self {
+        let platforms = [Platform::parse("linux/amd64").unwrap()];
+        let mut b = Builder::default();
+        let base = b.thing("base".into(), ThingKind::Base, &platforms, vec![], vec![]);
+        let mid = b.thing("mid".into(), ThingKind::Image, &platforms, vec![], vec![]);
+        let top = b.thing("top".into(), ThingKind::Image, &platforms, vec![], vec![]);
+        b.edge(base, mid, EdgeKind::From);
+        b.edge(mid, top, EdgeKind::From);
+        let graph = b.build().unwrap();
+        let selection = select(&graph, &[], &[]).unwrap();
+        let at = |name: &str| graph.parts(graph.find(name).unwrap()).next().unwrap();
+        let specs = HashMap::from([
+            (at("base"), Ok(spec(pin("1"), ""))),
+            (at("mid"), Ok(spec(Source::Parent(at("base")), "mid"))),
+            (at("top"), Ok(spec(Source::Parent(at("mid")), "top"))),
+        ]);
+        Self { graph, selection, specs, memory: Memory::default() }
+    }
+
+    fn at(&self, name: &str) -> NodeId {
+        self.graph.parts(self.graph.find(name).unwrap()).next().unwrap()
+    }
+
+    fn plan(&self, forced: Option<NodeId>) -> Plan {
+        plan(
+            &self.graph,
+            &Request {
+                selection: &self.selection,
+                specs: &self.specs,
+                history: &self.memory,
+                forced: &|n| Some(n) == forced,
+            },
+        )
+    }
+
+    /// Builds everything; the result of a node is `give(name)`.
+    fn build(&mut self, give: &dyn Fn(&str) -> String) {
+        loop {
+            let plan = self.plan(None);
+            let Some(next) = plan.nodes.iter().find(|n| n.action == Action::Build) else { return };
+            let name = self.graph.name(next.node);
+            let key = next.key.unwrap();
+            self.memory.results.insert(key, give(&name).into());
+            if let Some(Ok(draft)) = self.specs.get(&next.node) {
+                let result = |p| match plan.get(p).map(|p| &p.action) {
+                    Some(Action::Keep { result }) => Ok(result.clone()),
+                    _ => Err(p),
+                };
+                let record = Record::of(&resolve(draft, &result).unwrap());
+                self.memory.records.insert(name, record);
+            }
+        }
+    }
+
+    fn show(&self, plan: &Plan) -> Vec<String> {
+        let word = |a: &Action| match a {
+            Action::Keep { .. } => "keep",
+            Action::Build => "build",
+            Action::Maybe => "maybe",
+            Action::Refused => "refused",
+        };
+        ["base", "mid", "top"]
+            .iter()
+            .map(|n| format!("{n} {}", word(&plan.get(self.at(n)).unwrap().action)))
+            .collect()
+    }
+}
+
+#[test]
+fn what_is_below_a_stale_node_is_maybe() {
+    let w = World::new();
+    let plan = w.plan(None);
+    assert_eq!(w.show(&plan), ["base build", "mid maybe", "top maybe"]);
+    assert_eq!(plan.get(w.at("base")).unwrap().reason, Reason::NeverBuilt);
+    assert_eq!(plan.get(w.at("top")).unwrap().reason, Reason::Waits(w.at("mid")));
+}
+
+#[test]
+fn a_second_plan_keeps_everything() {
+    let mut w = World::new();
+    w.build(&|n| format!("sha256:{n}"));
+    assert!(w.plan(None).is_clean());
+}
+
+#[test]
+fn a_base_that_comes_out_equal_wakes_no_child() {
+    let mut w = World::new();
+    w.build(&|n| format!("sha256:{n}"));
+    w.specs.insert(w.at("base"), Ok(spec(pin("2"), "")));
+    let plan = w.plan(None);
+    assert_eq!(w.show(&plan), ["base build", "mid maybe", "top maybe"]);
+    let Reason::Changed(changes) = &plan.get(w.at("base")).unwrap().reason else {
+        panic!("not a change")
+    };
+    assert_eq!(changes[0].field, "packages.busybox.version");
+    assert_eq!(changes[0].before.as_deref(), Some("1"));
+    w.build(&|n| format!("sha256:{n}"));
+    assert!(w.plan(None).is_clean());
+    assert_eq!(w.memory.results.len(), 6 + 2, "the base and its index alone are new");
+}
+
+#[test]
+fn a_base_that_comes_out_different_wakes_its_children() {
+    let mut w = World::new();
+    w.build(&|n| format!("sha256:{n}"));
+    w.specs.insert(w.at("base"), Ok(spec(pin("2"), "")));
+    w.build(&|n| format!("sha256:{n}-2"));
+    let plan = w.plan(None);
+    assert!(plan.is_clean());
+    assert_eq!(w.memory.results.len(), 2 * (3 + 3));
+}
+
+#[test]
+fn an_edit_undone_finds_the_earlier_result() {
+    let mut w = World::new();
+    w.build(&|n| format!("sha256:{n}"));
+    let mid = w.at("mid");
+    let before = w.specs.insert(mid, Ok(spec(Source::Parent(w.at("base")), "other"))).unwrap();
+    assert_eq!(w.show(&w.plan(None)), ["base keep", "mid build", "top maybe"]);
+    w.build(&|n| format!("sha256:{n}-other"));
+    w.specs.insert(mid, before);
+    assert!(w.plan(None).is_clean());
+}
+
+#[test]
+fn the_place_a_package_is_fetched_from_and_spans_are_in_no_key() {
+    let mut w = World::new();
+    w.build(&|n| format!("sha256:{n}"));
+    let mut moved = spec(pin("1"), "");
+    if let Source::Upstream(pin) = &mut moved.source
+        && let Pin::Debian(packages) = Arc::make_mut(pin)
+    {
+        packages[0].location = "http://two.example/y.deb".into();
+    }
+    moved.steps[0].span.start = 17;
+    w.specs.insert(w.at("base"), Ok(moved));
+    assert!(w.plan(None).is_clean());
+}
+
+#[test]
+fn force_builds_what_is_up_to_date() {
+    let mut w = World::new();
+    w.build(&|n| format!("sha256:{n}"));
+    let plan = w.plan(Some(w.at("mid")));
+    assert_eq!(w.show(&plan), ["base keep", "mid build", "top maybe"]);
+    assert_eq!(plan.get(w.at("mid")).unwrap().reason, Reason::Forced);
+}
+
+#[test]
+fn what_cannot_be_known_refuses_all_that_is_below() {
+    let mut w = World::new();
+    let error = SpecError { message: "gone".into(), span: None, unreachable: true };
+    w.specs.insert(w.at("mid"), Err(error));
+    let plan = w.plan(None);
+    assert_eq!(w.show(&plan), ["base build", "mid refused", "top refused"]);
+    assert_eq!(plan.get(w.at("top")).unwrap().reason, Reason::Below(w.at("mid")));
+}

@@ -1,0 +1,49 @@
+//! Runs a plan: `machine` decides (pure), `driver` does, `work` is what is done for one node.
+
+pub mod driver;
+pub mod machine;
+mod work;
+
+pub use work::Shared;
+
+use std::sync::Arc;
+
+use mabuild_sandbox::CancelHandle;
+use tokio::sync::watch;
+
+/// Ends a run from another thread; clones are the same handle.
+#[derive(Clone, Debug)]
+pub struct Cancel {
+    handle: CancelHandle,
+    seen: Arc<watch::Sender<bool>>,
+}
+
+impl Default for Cancel {
+    fn default() -> Self {
+        Self { handle: CancelHandle::new(), seen: Arc::new(watch::channel(false).0) }
+    }
+}
+
+impl Cancel {
+    /// Stops what runs and starts nothing more.
+    pub fn cancel(&self) {
+        self.handle.cancel();
+        self.seen.send_replace(true);
+    }
+
+    /// Whether [`Cancel::cancel`] was called.
+    pub fn is_cancelled(&self) -> bool {
+        self.handle.is_cancelled()
+    }
+
+    pub(crate) fn handle(&self) -> &CancelHandle {
+        &self.handle
+    }
+
+    /// Ends when the run is cancelled.
+    pub(crate) async fn cancelled(&self) {
+        let mut seen = self.seen.subscribe();
+        // The sender lives as long as `self`, so waiting cannot fail.
+        let _ = seen.wait_for(|cancelled| *cancelled).await;
+    }
+}

@@ -1,0 +1,271 @@
+//! What is done for one node: look its key up, build it if there is no result, remember it.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use mabuild_oci::Descriptor;
+use mabuild_sandbox::CancelHandle;
+
+use crate::event::{End, Event, Failure, FailureKind, Listener, Phases};
+use crate::exec::{Executor, Fault, Knobs, Outcome, Progress};
+use crate::graph::{Graph, NodeId, Part};
+use crate::key::{Record, key};
+use crate::plan::{SpecError, index_key, resolve};
+use crate::publish::assemble;
+use crate::spec::DraftSpec;
+use crate::store::{ResultKind, ResultRow, Store};
+
+/// Lines of output that a failure shows.
+const TAIL: usize = 20;
+
+/// What all tasks of a run share.
+pub struct Shared {
+    /// The graph.
+    pub graph: Arc<Graph>,
+    /// Specs of the platform nodes.
+    pub specs: Arc<HashMap<NodeId, Result<DraftSpec, SpecError>>>,
+    /// Where results go.
+    pub store: Arc<Store>,
+    /// Who builds.
+    pub executor: Arc<dyn Executor>,
+    /// Name of the project in the store.
+    pub project: String,
+    /// Number of this run in the store.
+    pub run: i64,
+    /// Threads that one layer may be packed with.
+    pub threads: usize,
+    /// Nodes that are built even when there is a result.
+    pub forced: std::collections::HashSet<NodeId>,
+    /// Busy time by phase, summed over all nodes.
+    pub phases: Mutex<Phases>,
+}
+
+impl Shared {
+    /// Seconds that the last build of a node took.
+    pub fn expected(&self, node: NodeId) -> Option<f64> {
+        self.store.seconds(&self.project, &self.graph.name(node))
+    }
+}
+
+/// Brings one node up to date. `parents` are the results of all that it needs.
+pub(super) fn work(
+    shared: &Arc<Shared>,
+    node: NodeId,
+    parents: &HashMap<NodeId, Arc<str>>,
+    listener: &Arc<dyn Listener>,
+    cancel: &CancelHandle,
+) -> End {
+    if cancel.is_cancelled() {
+        return End::Cancelled;
+    }
+    match shared.graph.node(node).part {
+        Part::Index => index(shared, node, parents),
+        Part::On(_) => platform(shared, node, parents, listener, cancel),
+    }
+}
+
+fn failed(fault: Fault, tail: Vec<String>, log: Option<String>) -> End {
+    let Fault { kind, message, span } = fault;
+    End::Failed(Failure { kind, message, span, tail, log })
+}
+
+fn broken(message: impl Into<String>) -> End {
+    failed(Fault { kind: FailureKind::Bug, message: message.into(), span: None }, vec![], None)
+}
+
+fn platform(
+    shared: &Arc<Shared>,
+    node: NodeId,
+    parents: &HashMap<NodeId, Arc<str>>,
+    listener: &Arc<dyn Listener>,
+    cancel: &CancelHandle,
+) -> End {
+    let name = shared.graph.name(node);
+    let Some(Ok(draft)) = shared.specs.get(&node) else {
+        return broken(format!("{name} has no spec"));
+    };
+    let spec = match resolve(draft, &|p| parents.get(&p).cloned().ok_or(p)) {
+        Ok(spec) => spec,
+        Err(p) => return broken(format!("{name} was started before {}", shared.graph.name(p))),
+    };
+    let key = key(&spec);
+    // Another run over the same store may be building this very node: wait, then look again.
+    let _guard = match shared.store.lock(&key.hex()) {
+        Ok(guard) => guard,
+        Err(e) => return failed(Fault::environment(e.to_string()), vec![], None),
+    };
+    let known = shared.store.result(&key).filter(|_| !shared.forced.contains(&node));
+    if let Some(row) = known {
+        let record = Record::of(&spec);
+        if let Err(e) = shared.store.put_record(&shared.project, &name, &key, &record) {
+            return failed(Fault::environment(e.to_string()), vec![], None);
+        }
+        return End::Kept { digest: row.digest.into() };
+    }
+    let progress = match NodeProgress::new(shared, node, &name, listener) {
+        Ok(progress) => Arc::new(progress),
+        Err(e) => return failed(Fault::environment(e), vec![], None),
+    };
+    let begun = Instant::now();
+    let knobs =
+        Knobs { cancel: cancel.clone(), threads: shared.threads, progress: progress.clone() };
+    let built = match shared.executor.execute(&spec, &knobs) {
+        Outcome::Done(built) => built,
+        Outcome::Cancelled => return End::Cancelled,
+        Outcome::Failed(fault) => {
+            let (tail, log) = progress.finish();
+            return failed(fault, tail, log);
+        }
+    };
+    progress.finish();
+    shared.phases.lock().unwrap_or_else(PoisonError::into_inner).add(&built.phases);
+    let row = ResultRow {
+        digest: built.digest.to_string(),
+        kind: ResultKind::Manifest,
+        seconds: begun.elapsed().as_secs_f64(),
+    };
+    let remembered = shared
+        .store
+        .put_result(&key, &row)
+        .and_then(|()| shared.store.put_record(&shared.project, &name, &key, &Record::of(&spec)));
+    match remembered {
+        Ok(()) => End::Built {
+            digest: built.digest,
+            executed: built.executed,
+            reused: built.reused,
+            bytes: built.bytes,
+        },
+        Err(e) => failed(Fault::environment(e.to_string()), vec![], None),
+    }
+}
+
+fn index(shared: &Arc<Shared>, node: NodeId, parents: &HashMap<NodeId, Arc<str>>) -> End {
+    let thing = shared.graph.node(node).thing;
+    let mut members = Vec::new();
+    for part in shared.graph.parts(thing) {
+        let Some(digest) = parents.get(&part) else { continue };
+        let Some(platform) = shared.graph.platform(part) else { continue };
+        let name = shared.graph.name(part);
+        let key = match shared.store.last_key(&shared.project, &name) {
+            Some(key) => key,
+            None => return broken(format!("{name} was built without a record")),
+        };
+        members.push((platform.clone(), key, digest.clone()));
+    }
+    let plain: Vec<_> =
+        members.iter().map(|(p, k, d)| (p.to_string(), *k, d.clone())).collect();
+    let key = index_key(&plain);
+    if let Some(row) = shared.store.result(&key) {
+        return End::Kept { digest: row.digest.into() };
+    }
+    let stored = assemble(shared.store.layout(), &members).and_then(|descriptor: Descriptor| {
+        let row = ResultRow {
+            digest: descriptor.digest.to_string(),
+            kind: ResultKind::Index,
+            seconds: 0.0,
+        };
+        shared.store.put_result(&key, &row).map_err(|e| e.to_string())?;
+        Ok(descriptor)
+    });
+    match stored {
+        Ok(descriptor) => End::Built {
+            digest: descriptor.digest.to_string().into(),
+            executed: 0,
+            reused: 0,
+            bytes: 0,
+        },
+        Err(e) => failed(Fault::environment(e), vec![], None),
+    }
+}
+
+/// Passes what a node does on to the listener, and its output to the log as well.
+struct NodeProgress {
+    node: NodeId,
+    listener: Arc<dyn Listener>,
+    path: std::path::PathBuf,
+    output: Mutex<Output>,
+}
+
+#[derive(Default)]
+struct Output {
+    log: Option<File>,
+    /// A line whose end has not come yet.
+    open: Vec<u8>,
+    tail: std::collections::VecDeque<String>,
+}
+
+/// Bytes after which a line is shown even without an end.
+const LONGEST_LINE: usize = 16 * 1024;
+
+impl NodeProgress {
+    fn new(
+        shared: &Shared,
+        node: NodeId,
+        name: &str,
+        listener: &Arc<dyn Listener>,
+    ) -> Result<Self, String> {
+        let path = shared.store.log_path(shared.run, name);
+        let made = path.parent().map(std::fs::create_dir_all).transpose();
+        let log = made
+            .and_then(|_| File::create(&path))
+            .map_err(|e| format!("cannot write the log {}: {e}", path.display()))?;
+        let output = Mutex::new(Output { log: Some(log), ..Output::default() });
+        Ok(Self { node, listener: listener.clone(), path, output })
+    }
+
+    fn line(&self, output: &mut Output, bytes: &[u8]) {
+        let line = String::from_utf8_lossy(bytes).trim_end_matches('\r').to_owned();
+        if output.tail.len() == TAIL {
+            output.tail.pop_front();
+        }
+        output.tail.push_back(line.clone());
+        self.listener.event(&Event::Output { node: self.node, line });
+    }
+
+    /// Shows what is left of the last line; gives the last lines and the log.
+    fn finish(&self) -> (Vec<String>, Option<String>) {
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = std::mem::take(&mut output.open);
+        if !open.is_empty() {
+            self.line(&mut output, &open);
+        }
+        output.log = None;
+        let log = Some(self.path.display().to_string());
+        (output.tail.iter().cloned().collect(), log)
+    }
+}
+
+impl Progress for NodeProgress {
+    fn step(&self, number: usize, of: usize, text: &str, cached: bool) {
+        if !cached {
+            self.log(format!("# {number}/{of} {text}\n").as_bytes());
+        }
+        let text = text.to_owned();
+        self.listener.event(&Event::Step { node: self.node, number, of, text, cached });
+    }
+
+    fn output(&self, bytes: &[u8]) {
+        self.log(bytes);
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        for piece in bytes.split_inclusive(|b| *b == b'\n') {
+            output.open.extend_from_slice(piece);
+            if piece.ends_with(b"\n") || output.open.len() > LONGEST_LINE {
+                let line = std::mem::take(&mut output.open);
+                self.line(&mut output, line.strip_suffix(b"\n").unwrap_or(&line));
+            }
+        }
+    }
+}
+
+impl NodeProgress {
+    fn log(&self, bytes: &[u8]) {
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        // A log that cannot be written any more (a full disk) must not fail the build.
+        if output.log.as_mut().is_some_and(|log| log.write_all(bytes).is_err()) {
+            output.log = None;
+        }
+    }
+}

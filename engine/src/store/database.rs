@@ -1,0 +1,78 @@
+//! The database: one SQLite file in WAL mode, so that readers and one writer, of any number of
+//! processes, do not wait for each other.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{Result, StoreError};
+
+/// Form of the database that this program writes; kept in `user_version`.
+const FORM: i64 = 1;
+
+/// What takes a database from each form to the next; the first makes it.
+const STEPS: [&str; FORM as usize] = ["
+    CREATE TABLE results (
+        key BLOB PRIMARY KEY, digest TEXT NOT NULL, kind INTEGER NOT NULL, seconds REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE TABLE steps (
+        key BLOB PRIMARY KEY, diff_id TEXT, digest TEXT, size INTEGER, media_type TEXT
+    ) WITHOUT ROWID;
+    CREATE TABLE records (
+        project TEXT NOT NULL, node TEXT NOT NULL, key BLOB NOT NULL, record TEXT NOT NULL,
+        PRIMARY KEY (project, node)
+    ) WITHOUT ROWID;
+    CREATE TABLE memo (
+        kind TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, key)
+    ) WITHOUT ROWID;
+    CREATE TABLE folders (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE);
+    CREATE TABLE files (
+        folder INTEGER NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL,
+        mtime INTEGER NOT NULL, ctime INTEGER NOT NULL, inode INTEGER NOT NULL,
+        digest BLOB NOT NULL, PRIMARY KEY (folder, path)
+    ) WITHOUT ROWID;
+    CREATE TABLE roots (
+        project TEXT NOT NULL, name TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (project, name)
+    ) WITHOUT ROWID;
+    CREATE TABLE runs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, project TEXT NOT NULL, started INTEGER NOT NULL,
+        ended INTEGER, exit INTEGER, built INTEGER, kept INTEGER, failed INTEGER, skipped INTEGER
+    );
+"];
+
+/// Opens the database and brings it to the current form.
+pub(super) fn open(path: &Path) -> Result<Connection> {
+    let failed = |source| StoreError::Database { path: path.to_owned(), source };
+    let mut connection = Connection::open(path).map_err(failed)?;
+    set_up(&mut connection).map_err(failed)?;
+    let found: i64 = connection
+        .query_row("PRAGMA user_version", [], |row| row.get(0))
+        .map_err(failed)?;
+    if !(0..=FORM).contains(&found) {
+        return Err(StoreError::Newer { path: path.to_owned(), found, known: FORM });
+    }
+    if found < FORM {
+        upgrade(&mut connection, found).map_err(failed)?;
+    }
+    Ok(connection)
+}
+
+fn set_up(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(Duration::from_secs(120))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // A power cut may lose the last rows, never the file; blobs are synced before their row.
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "mmap_size", 64 << 20)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+fn upgrade(connection: &mut Connection, from: i64) -> rusqlite::Result<()> {
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for step in STEPS.iter().skip(usize::try_from(from).unwrap_or_default()) {
+        change.execute_batch(step)?;
+    }
+    change.pragma_update(None, "user_version", FORM)?;
+    change.commit()
+}

@@ -1,0 +1,120 @@
+//! What can go wrong with a request, and whether to try again.
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::header::{DATE, RETRY_AFTER};
+use reqwest::{Response, StatusCode, Url};
+
+use crate::facts::FactError;
+
+/// Why something could not be fetched.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct FetchError {
+    /// What failed, at which address, and what to do. Passwords in addresses are masked.
+    pub message: String,
+    /// Whether the server could not be reached or did not work, in place of a wrong address.
+    pub unreachable: bool,
+    /// The status that the server refused with.
+    pub status: Option<u16>,
+}
+
+impl From<FetchError> for FactError {
+    fn from(e: FetchError) -> Self {
+        Self { message: e.message, unreachable: e.unreachable }
+    }
+}
+
+/// What went wrong with one try.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// Trying again would change nothing.
+    Fatal(FetchError),
+    /// May go away.
+    Again {
+        /// What happened.
+        message: String,
+        /// How long the server wants to be left alone.
+        wait: Option<Duration>,
+    },
+}
+
+impl Trouble {
+    pub fn again(message: impl Into<String>) -> Self {
+        Self::Again { message: message.into(), wait: None }
+    }
+
+    /// An answer that asks for patience.
+    pub fn status(response: &Response) -> Self {
+        let message = format!("the server answers {}", response.status());
+        Self::Again { message, wait: retry_after(response) }
+    }
+
+    /// An answer that will stay as it is.
+    pub fn refused(url: &Url, status: StatusCode) -> Self {
+        let help = match status.as_u16() {
+            401 | 403 => "it needs a login, or the address is wrong",
+            404 | 410 => "there is nothing at this address: check its spelling, or whether it moved",
+            407 => "the proxy needs a login",
+            _ => "check the address",
+        };
+        let message = format!("cannot fetch {}: {status}; {help}", mask(url.as_str()));
+        Self::Fatal(FetchError { message, unreachable: false, status: Some(status.as_u16()) })
+    }
+
+    pub fn fatal(url: &Url, why: &str) -> Self {
+        let message = format!("cannot fetch {}: {why}", mask(url.as_str()));
+        Self::Fatal(FetchError { message, unreachable: false, status: None })
+    }
+
+    pub fn unreachable(url: &Url, why: &str) -> Self {
+        let message = format!("cannot fetch {}: {why}", mask(url.as_str()));
+        Self::Fatal(FetchError { message, unreachable: true, status: None })
+    }
+}
+
+/// The wait that an answer asks for: seconds, or a date, which is taken against the server's own
+/// clock.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let text = |name| response.headers().get(name)?.to_str().ok();
+    let wanted = text(RETRY_AFTER)?.trim();
+    if let Ok(seconds) = wanted.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = |text: &str| Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp().as_second());
+    let seconds = date(wanted)? - date(text(DATE)?)?;
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
+}
+
+/// The innermost causes of an error, without its address.
+pub(super) fn cause(e: &reqwest::Error) -> String {
+    let mut chain = Vec::new();
+    let mut next: Option<&dyn Error> = e.source();
+    while let Some(error) = next {
+        chain.push(error.to_string());
+        next = error.source();
+    }
+    // The outer layers only say that sending or reading failed.
+    let inner = chain.len().saturating_sub(2);
+    match chain.get(inner..) {
+        Some(inner) if !inner.is_empty() => {
+            let mut inner = inner.to_vec();
+            inner.dedup();
+            inner.join(": ")
+        }
+        _ if e.is_timeout() => "the connection timed out".to_owned(),
+        _ => "the connection failed".to_owned(),
+    }
+}
+
+/// An address without name and password.
+pub(crate) fn mask(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://***@{host}{path}"),
+        None => url.to_owned(),
+    }
+}

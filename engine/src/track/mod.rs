@@ -1,0 +1,218 @@
+//! Finds facts out: what files a context has and what upstreams serve. The only room of the
+//! engine that speaks HTTP.
+//!
+//! Callers block; inside, requests overlap on a small runtime of this room, and hashing runs on
+//! rayon. Nothing that was not verified gets into the store: archives and packages by digest,
+//! Debian's metadata by signature.
+
+mod apt;
+mod context;
+mod emulator;
+mod find;
+mod http;
+mod local;
+mod upstream;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, mpsc};
+
+use mabuild_distro::debian::Source;
+use tokio::runtime::Runtime;
+
+use crate::facts::FactError;
+use crate::store::Store;
+pub use apt::AptSources;
+pub use find::find_facts;
+pub use http::{FetchError, HttpOptions};
+
+/// Hears of downloads: what, bytes so far, bytes in all when known.
+pub type OnDownload = dyn Fn(&str, u64, Option<u64>) + Send + Sync;
+
+/// What a [`Tracking`] starts from.
+#[derive(Clone, Debug)]
+pub struct TrackOptions {
+    /// Environment: proxies and `DEBIAN_MIRROR`.
+    pub env: BTreeMap<String, String>,
+    /// Unix seconds.
+    pub now: i64,
+    /// The HTTP client.
+    pub http: HttpOptions,
+    /// Folder of apt's configuration, whose sources name this machine's mirror.
+    pub apt: PathBuf,
+}
+
+/// What is asked in one run. Every folder is read once, every upstream asked once.
+pub struct Tracking {
+    shared: Arc<Shared>,
+    /// Taken at the end only.
+    runtime: Option<Runtime>,
+}
+
+/// What all questions of a run share.
+struct Shared {
+    store: Arc<Store>,
+    client: http::Client,
+    options: TrackOptions,
+    contexts: context::Contexts,
+    sources: OnceLock<Vec<Source>>,
+    debian: upstream::DebianRun,
+    on_download: RwLock<Option<Arc<OnDownload>>>,
+}
+
+impl std::fmt::Debug for Tracking {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tracking").field("options", &self.shared.options).finish_non_exhaustive()
+    }
+}
+
+impl Tracking {
+    /// Looks at the world from this machine: proxies and mirror from `vars`, else the mirror of
+    /// apt. With `offline` every request fails; what the store remembers still answers.
+    pub fn new(
+        store: Arc<Store>,
+        vars: &BTreeMap<String, String>,
+        now: i64,
+        offline: bool,
+    ) -> Result<Self, String> {
+        // Any number will do, as long as two machines do not pause in step.
+        let seed = now.cast_unsigned() ^ (u64::from(std::process::id()) << 32);
+        let http = HttpOptions { env: vars.clone(), offline, seed, ..HttpOptions::default() };
+        let apt = PathBuf::from("/etc/apt");
+        Self::with(store, TrackOptions { env: vars.clone(), now, http, apt })
+    }
+
+    /// Looks at the world as told.
+    pub fn with(store: Arc<Store>, options: TrackOptions) -> Result<Self, String> {
+        let client = http::Client::new(options.http.clone())?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("mabuild-track")
+            .enable_all()
+            .build()
+            .map_err(|e| format!("cannot start threads for the network: {e}"))?;
+        let shared = Shared {
+            contexts: context::Contexts::new(store.clone(), options.now),
+            store,
+            client,
+            options,
+            sources: OnceLock::new(),
+            debian: upstream::DebianRun::default(),
+            on_download: RwLock::new(None),
+        };
+        Ok(Self { shared: Arc::new(shared), runtime: Some(runtime) })
+    }
+
+    /// Sets who hears of downloads.
+    pub fn on_download(&self, listener: Arc<OnDownload>) {
+        *self.shared.on_download.write().unwrap_or_else(PoisonError::into_inner) = Some(listener);
+    }
+
+    /// Bytes that came over the network so far.
+    pub fn downloaded(&self) -> u64 {
+        self.shared.client.downloaded()
+    }
+
+    /// Brings a pinned file into the store, from a path or an address, and gives its place there.
+    /// `digest` is `sha256:…` or `sha512:…`.
+    pub fn fetch(&self, digest: &str, location: &str) -> Result<PathBuf, FactError> {
+        let (digest, location) = (digest.to_owned(), location.to_owned());
+        self.block(|shared| async move { shared.fetch(&digest, &location).await })?
+    }
+
+    /// A folder with the static emulators `qemu-TARGET` of `targets` (`aarch64`, `arm`, …) that
+    /// run on this machine, whose Debian architecture is `host`. They are taken out of a verified
+    /// Debian package once.
+    pub fn emulators(&self, host: &str, targets: &[&str]) -> Result<PathBuf, FactError> {
+        let host = host.to_owned();
+        let targets = targets.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
+        self.block(|shared| async move { emulator::emulators(&shared, &host, &targets).await })?
+    }
+
+    /// Runs a question on the runtime and waits. Works on every thread, also one of another
+    /// runtime.
+    fn block<T, F>(&self, question: impl FnOnce(Arc<Shared>) -> F) -> Result<T, FactError>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let broken = || FactError {
+            message: "a question about an upstream ended without an answer; this is a defect of \
+                      the program"
+                .to_owned(),
+            unreachable: false,
+        };
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let future = question(self.shared.clone());
+        self.runtime.as_ref().ok_or_else(broken)?.spawn(async move {
+            let _nobody_waits = sender.send(future.await);
+        });
+        receiver.recv().map_err(|_| broken())
+    }
+}
+
+impl Drop for Tracking {
+    fn drop(&mut self) {
+        // Dropping a runtime waits for its threads, which is not allowed on those of another.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Shared {
+    fn env(&self, name: &str) -> Option<&str> {
+        self.options.env.get(name).map(String::as_str).filter(|v| !v.is_empty())
+    }
+
+    fn sources(&self) -> &[Source] {
+        self.sources.get_or_init(|| AptSources::read(&self.options.apt).parse())
+    }
+
+    /// Brings a file of a known digest into the store.
+    async fn fetch(self: &Arc<Self>, digest: &str, location: &str) -> Result<PathBuf, FactError> {
+        let expected = local::digest(digest)?;
+        if is_address(location) {
+            return self.download(location, http::Expected { digest: expected, size: None }).await;
+        }
+        let (shared, location) = (self.clone(), location.to_owned());
+        local::blocking(move || local::adopt(&shared.store, &expected, &location)).await
+    }
+
+    async fn download(&self, url: &str, expected: http::Expected) -> Result<PathBuf, FactError> {
+        let end = url.find(['?', '#']).unwrap_or(url.len());
+        let name = url.get(..end).and_then(|path| path.rsplit('/').next()).unwrap_or(url);
+        Ok(self.download_as(url, expected, name).await?)
+    }
+
+    /// Downloads under a name that a person knows.
+    async fn download_as(
+        &self,
+        url: &str,
+        expected: http::Expected,
+        name: &str,
+    ) -> Result<PathBuf, FetchError> {
+        let listener = self.on_download.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let name = name.to_owned();
+        let progress = move |done, total| {
+            if let Some(listener) = &listener {
+                listener(&name, done, total);
+            }
+        };
+        self.client.download(url, expected, &self.store, &progress).await
+    }
+}
+
+/// Whether a location is fetched in place of opened.
+fn is_address(location: &str) -> bool {
+    location.starts_with("http://") || location.starts_with("https://")
+}
+
+/// A failure that is nobody's network.
+fn wrong(message: impl Into<String>) -> FactError {
+    FactError { message: message.into(), unreachable: false }
+}
