@@ -1,0 +1,223 @@
+//! Everything that can be typed. What an option means to the engine stands in `commands`.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use mabuild_lang::platform::Platform;
+
+use crate::commands;
+
+/// Keeps container images of many platforms up to date: one file describes them, one command
+/// rebuilds what changed.
+#[derive(Debug, Parser)]
+#[command(name = "mabuild", version, propagate_version = true, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  mabuild check                          show every mistake of mabuild.kdl
+  mabuild graph plan                     show what a rebuild would do, and why
+  mabuild graph rebuild                  bring every image up to date on all platforms
+  mabuild graph dot | dot -Tsvg > g.svg  draw the graph
+
+Exit codes: 0 all is well, 1 a node failed, 2 bad usage or a bad file, 3 an upstream could not be
+reached, 130 interrupted.";
+
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The main file [default: mabuild.kdl here or in a parent folder]
+    #[arg(short, long, value_name = "FILE", global = true)]
+    pub file: Option<PathBuf>,
+    /// Folder of the store [default: $MABUILD_STORE, else mabuild in XDG's data folder]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub store: Option<PathBuf>,
+    /// Also show what is up to date: nodes in plans and progress
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// When to use colours; NO_COLOR is honoured
+    #[arg(long, value_name = "WHEN", default_value = "auto", global = true)]
+    pub color: ColorChoice,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show every error and warning of the file
+    Check(commands::check::Args),
+    /// Bring files into the canonical layout; comments are kept
+    Fmt(commands::fmt::Args),
+    /// Plan, rebuild, explain and draw the graph of images
+    #[command(subcommand)]
+    Graph(GraphCommand),
+    /// Look at built images and take them out of the store
+    #[command(subcommand)]
+    Image(ImageCommand),
+    /// Look after the store
+    #[command(subcommand)]
+    Store(StoreCommand),
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  mabuild completions bash > /etc/bash_completion.d/mabuild")]
+    Completions(commands::completions::Args),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum GraphCommand {
+    /// Bring targets up to date, all platforms in parallel
+    Rebuild(commands::rebuild::Args),
+    /// Show what a rebuild would do, and why; changes nothing
+    Plan(commands::plan::Args),
+    /// Show why a target is stale: what differs from its last build, and where it comes from
+    Explain(commands::explain::Args),
+    /// Write the graph in the DOT language of Graphviz
+    Dot(commands::dot::Args),
+    /// Show the graph as a tree, as JSON or as a Mermaid chart
+    Show(commands::show::Args),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ImageCommand {
+    /// List the images of the store
+    Ls(commands::image_ls::Args),
+    /// Show index, manifests and configs of an image
+    Inspect(commands::image_inspect::Args),
+    /// Write an image to a folder or an archive
+    Export(commands::image_export::Args),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Show what the store holds
+    Du(commands::store_du::Args),
+    /// Remove what nothing needs any more
+    Gc(commands::store_gc::Args),
+    /// Look whether every blob still has its digest
+    Verify(commands::store_verify::Args),
+}
+
+/// Options of commands that read the file.
+#[derive(Debug, Args)]
+pub struct ProjectArgs {
+    /// Give a `let` of the file another value
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
+    pub set: Vec<(String, String)>,
+}
+
+/// Targets of a command.
+#[derive(Debug, Args)]
+pub struct TargetArgs {
+    /// NAME, NAME@PLATFORM, a group, or a glob [default: everything]
+    #[arg(value_name = "TARGET")]
+    pub targets: Vec<String>,
+    /// Keep to these platforms; comma separated or given again
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',', value_parser = Platform::parse)]
+    pub platform: Vec<Platform>,
+}
+
+/// Options of commands that plan.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Build these even when nothing changed [without TARGET: all that is asked for]
+    #[arg(long, value_name = "TARGET", num_args = 0..)]
+    pub force: Option<Vec<String>>,
+    /// Use no network: upstreams are what the store remembers
+    #[arg(long)]
+    pub offline: bool,
+}
+
+impl PlanArgs {
+    /// The targets to force, given those that are asked for.
+    pub fn forced(&self, targets: &[String]) -> Vec<String> {
+        match self.force.as_deref() {
+            None => Vec::new(),
+            Some([]) if targets.is_empty() => vec!["*".to_owned()],
+            Some([]) => targets.to_vec(),
+            Some(named) => named.to_vec(),
+        }
+    }
+}
+
+/// `--format` of commands that report.
+#[derive(Debug, Args)]
+pub struct FormatArgs {
+    /// How to report
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Json,
+}
+
+/// Number of nodes worked on at once.
+pub type Jobs = NonZeroUsize;
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    fn rebuild(words: &[&str]) -> commands::rebuild::Args {
+        let all = ["mabuild", "graph", "rebuild"].iter().chain(words);
+        match Cli::try_parse_from(all).unwrap().command {
+            Command::Graph(GraphCommand::Rebuild(args)) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn force_means_what_is_asked_for_unless_it_names_something() {
+        let forced = |words: &[&str]| {
+            let args = rebuild(words);
+            args.plan.forced(&args.target.targets)
+        };
+        assert!(forced(&["app"]).is_empty());
+        assert_eq!(forced(&["--force"]), ["*"]);
+        assert_eq!(forced(&["app", "--force"]), ["app"]);
+        assert_eq!(forced(&["--force", "a", "b", "-k"]), ["a", "b"]);
+    }
+
+    #[test]
+    fn platforms_are_listed_or_repeated_in_any_spelling() {
+        let args = rebuild(&["--platform", "linux/amd64,aarch64", "--platform=arm"]);
+        let names: Vec<String> = args.target.platform.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["linux/amd64", "linux/arm64", "linux/arm/v7"]);
+    }
+
+    #[test]
+    fn bad_values_are_refused() {
+        let bad = |words: &[&str]| Cli::try_parse_from([&["mabuild"], words].concat()).is_err();
+        assert!(bad(&["check", "--set", "novalue"]));
+        assert!(bad(&["graph", "rebuild", "-j", "0"]));
+        assert!(bad(&["graph", "rebuild", "--platform", "a/b/c/d"]));
+        assert!(bad(&["graph", "rebuild", "--report", "out.xml"]));
+        assert!(bad(&["graph", "rebuild", "--report", "json", "--progress", "json"]));
+        assert!(bad(&["graph", "explain"]));
+    }
+}

@@ -1,0 +1,53 @@
+//! `mabuild image export`.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use mabuild_engine::ops::images::{self, ExportRequest, Form};
+use mabuild_lang::platform::Platform;
+
+use crate::context::Context;
+use crate::stop::Stop;
+
+/// Arguments of `image export`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  mabuild image export web --to oci-archive web.tar\n  mabuild image export web --to docker-archive web.tar --platform linux/amd64\n  mabuild image export web --to directory root --platform linux/arm64")]
+pub struct Args {
+    /// NAME, NAME:TAG, or the digest of an index
+    image: String,
+    /// File or folder to make
+    dest: PathBuf,
+    /// What to make
+    #[arg(long, value_name = "FORM")]
+    to: FormArg,
+    /// One platform; needed where the form holds one and the image has several
+    #[arg(long, value_name = "PLATFORM", value_parser = Platform::parse)]
+    platform: Option<Platform>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormArg {
+    /// A folder that is an OCI layout
+    OciDir,
+    /// An OCI layout in one tar
+    OciArchive,
+    /// What `docker load` reads, one platform
+    DockerArchive,
+    /// The files of one platform
+    Directory,
+}
+
+/// Writes an image out.
+pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
+    let request = ExportRequest {
+        platform: args.platform.clone(),
+        form: match args.to {
+            FormArg::OciDir => Form::OciDir,
+            FormArg::OciArchive => Form::OciArchive,
+            FormArg::DockerArchive => Form::DockerArchive,
+            FormArg::Directory => Form::Directory,
+        },
+        dest: context.env.cwd.join(&args.dest),
+    };
+    images::export(&context.store()?, &args.image, &request).map_err(|e| context.failed(&e, None))
+}

@@ -1,0 +1,40 @@
+//! One thin file a verb: arguments to a request, the result to the terminal.
+
+pub mod check;
+pub mod completions;
+pub mod dot;
+pub mod explain;
+pub mod fmt;
+pub mod image_export;
+pub mod image_inspect;
+pub mod image_ls;
+pub mod plan;
+pub mod rebuild;
+pub mod show;
+pub mod store_du;
+pub mod store_gc;
+pub mod store_verify;
+
+use crate::args::{Command, GraphCommand, ImageCommand, StoreCommand};
+use crate::context::Context;
+use crate::stop::Stop;
+
+/// Carries a command out.
+pub fn run(context: &Context, command: Command) -> Result<(), Stop> {
+    match command {
+        Command::Check(args) => check::run(context, &args),
+        Command::Fmt(args) => fmt::run(context, &args),
+        Command::Graph(GraphCommand::Rebuild(args)) => rebuild::run(context, &args),
+        Command::Graph(GraphCommand::Plan(args)) => plan::run(context, &args),
+        Command::Graph(GraphCommand::Explain(args)) => explain::run(context, &args),
+        Command::Graph(GraphCommand::Dot(args)) => dot::run(context, &args),
+        Command::Graph(GraphCommand::Show(args)) => show::run(context, &args),
+        Command::Image(ImageCommand::Ls(args)) => image_ls::run(context, &args),
+        Command::Image(ImageCommand::Inspect(args)) => image_inspect::run(context, &args),
+        Command::Image(ImageCommand::Export(args)) => image_export::run(context, &args),
+        Command::Store(StoreCommand::Du(args)) => store_du::run(context, &args),
+        Command::Store(StoreCommand::Gc(args)) => store_gc::run(context, &args),
+        Command::Store(StoreCommand::Verify(args)) => store_verify::run(context, &args),
+        Command::Completions(args) => completions::run(context, &args),
+    }
+}

@@ -1,0 +1,139 @@
+//! `mabuild graph rebuild`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::ValueEnum;
+use mabuild_engine::ops::{self, Cancel, Finished, Project};
+use mabuild_engine::report::{self, words};
+
+use crate::args::{Jobs, PlanArgs, ProjectArgs, TargetArgs};
+use crate::context::Context;
+use crate::planning;
+use crate::stop::{self, FAILED, Stop, USAGE};
+use crate::term::progress::{Form, Progress};
+use crate::term::{failures, interrupt};
+
+/// Arguments of `graph rebuild`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Exit codes: 0 all is up to date, 1 a node failed, 2 bad usage or a bad file, 3 an upstream could not\nbe reached, 130 interrupted.\n\nExamples:\n  mabuild graph rebuild\n  mabuild graph rebuild web --platform linux/amd64,linux/arm64\n  mabuild graph rebuild -k --report report.json     go on after failures, leave a report")]
+pub struct Args {
+    #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
+    pub plan: PlanArgs,
+    #[command(flatten)]
+    project: ProjectArgs,
+    /// Nodes worked on at once [default: one a processor]
+    #[arg(short, long, value_name = "N")]
+    jobs: Option<Jobs>,
+    /// After a failure go on with all that does not depend on it
+    #[arg(short, long)]
+    keep_going: bool,
+    /// Show the plan and change nothing, as `mabuild graph plan`
+    #[arg(long, conflicts_with_all = ["report", "progress", "jobs", "keep_going"])]
+    dry_run: bool,
+    /// How to show progress; json: one event a line on standard output
+    #[arg(long, value_name = "HOW", default_value = "auto")]
+    progress: ProgressArg,
+    /// Report the run as JSON on standard output (`json`) or in a file (`FILE.json`)
+    #[arg(long, value_name = "json|FILE.json")]
+    report: Option<ReportArg>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ProgressArg {
+    Auto,
+    Tty,
+    Plain,
+    Json,
+}
+
+/// Where the report goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum ReportArg {
+    Stdout,
+    File(PathBuf),
+}
+
+impl FromStr for ReportArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "json" => Ok(Self::Stdout),
+            file if file.len() > ".json".len() && file.ends_with(".json") => {
+                Ok(Self::File(PathBuf::from(file)))
+            }
+            _ => Err("write `json`, or a file that ends in .json".to_owned()),
+        }
+    }
+}
+
+/// Brings targets up to date.
+pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
+    let form = form(context, args)?;
+    let project = context.open(&args.project)?;
+    let mut request = planning::request(context, &args.target, &args.plan)?;
+    if args.dry_run {
+        return planning::show(context, &project, &request, false, false);
+    }
+    request.jobs = args.jobs.map(Jobs::get);
+    request.keep_going = args.keep_going;
+    let graph = &context.lowered(&project)?.graph;
+    let cancel = Cancel::default();
+    let progress = Progress::start(&context.terminal, form, graph, context.verbose);
+    interrupt::watch(&context.terminal, cancel.clone(), progress.notice())?;
+    let finished =
+        ops::rebuild(&context.env, &project, &request, progress.listener(), &cancel);
+    progress.finish();
+    let finished = finished.map_err(|e| context.failed(&e, Some(&project.loaded.sources)))?;
+    show(context, args, &project, &finished)?;
+    stop::of_run(&finished.planning.plan, &finished.ends, &finished.summary)
+}
+
+fn form(context: &Context, args: &Args) -> Result<Form, Stop> {
+    Ok(match args.progress {
+        ProgressArg::Json if args.report == Some(ReportArg::Stdout) => {
+            let message = "`--progress json` and `--report json` both write to standard output";
+            let help = "put the report in a file: --report FILE.json";
+            context.terminal.error("mabuild::cli::usage", message, Some(help));
+            return Err(Stop(USAGE));
+        }
+        ProgressArg::Json => Form::Json,
+        ProgressArg::Plain => Form::Plain,
+        // A screen cannot be drawn where there is none.
+        ProgressArg::Tty | ProgressArg::Auto if context.terminal.is_screen() => Form::Tty,
+        ProgressArg::Tty | ProgressArg::Auto => Form::Plain,
+    })
+}
+
+fn show(
+    context: &Context,
+    args: &Args,
+    project: &Project,
+    finished: &Finished,
+) -> Result<(), Stop> {
+    let Finished { planning, ends, summary } = finished;
+    let (graph, sources) = (&context.lowered(project)?.graph, &project.loaded.sources);
+    let terminal = &context.terminal;
+    if planning.plan.is_clean() {
+        let text = report::up_to_date(graph, &planning.plan);
+        terminal.say(&format!("{text} ({})\n", words::duration(summary.took)));
+    } else {
+        terminal.say(&failures::failed(terminal, graph, ends, sources));
+        terminal.say(&report::run_text(graph, ends, summary, terminal.err_style()));
+    }
+    let Some(target) = &args.report else { return Ok(()) };
+    let name = project.main.to_string_lossy();
+    let text = report::run_json(graph, &name, &planning.plan, ends, summary, sources);
+    match target {
+        ReportArg::Stdout => terminal.out(&text),
+        ReportArg::File(path) => std::fs::write(context.env.cwd.join(path), text).map_err(|e| {
+            let message = format!("the report cannot be written to {}: {e}", path.display());
+            let help = "the run itself is done; name another file with --report";
+            terminal.error("mabuild::cli::report", &message, Some(help));
+            Stop(FAILED)
+        }),
+    }
+}

@@ -1,0 +1,107 @@
+//! What every command needs: the environment, the terminal, and the global options.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use mabuild_engine::graph::{Graph, Selection, select};
+use mabuild_engine::lower::Lowered;
+use mabuild_engine::ops::{self, Env, ErrorKind, OpError, Project, ProjectRequest};
+use mabuild_lang::platform::Platform;
+use mabuild_lang::source::SourceMap;
+
+use crate::args::{Global, ProjectArgs};
+use crate::stop::{self, Stop, USAGE};
+use crate::term::Terminal;
+use crate::term::diagnostics;
+
+/// The surroundings of a command.
+pub struct Context {
+    /// For the engine.
+    pub env: Env,
+    /// For people.
+    pub terminal: Terminal,
+    /// `-v`.
+    pub verbose: bool,
+    file: Option<PathBuf>,
+    store: Option<PathBuf>,
+}
+
+impl Context {
+    /// Reads the environment.
+    pub fn new(global: &Global) -> Result<Self, Stop> {
+        let vars: BTreeMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let terminal = Terminal::new(global.color, &vars);
+        let cwd = std::env::current_dir().map_err(|e| {
+            let message = format!("the working directory cannot be read: {e}");
+            let help = "change to a folder that exists";
+            terminal.error("mabuild::cli::cwd", &message, Some(help));
+            Stop(stop::FAILED)
+        })?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok(Self {
+            env: Env { cwd, vars, now: i64::try_from(now.as_secs()).unwrap_or(i64::MAX) },
+            terminal,
+            verbose: global.verbose,
+            file: global.file.clone(),
+            store: global.store.clone(),
+        })
+    }
+
+    /// Folder of the store.
+    pub fn store(&self) -> Result<PathBuf, Stop> {
+        ops::store_dir(&self.env, self.store.as_deref()).map_err(|e| self.failed(&e, None))
+    }
+
+    /// Which project is meant.
+    pub fn request(&self, args: &ProjectArgs) -> ProjectRequest {
+        ProjectRequest { file: self.file.clone(), set: args.set.iter().cloned().collect() }
+    }
+
+    /// Loads the project and shows what is wrong with it; a file with errors ends the command.
+    pub fn open(&self, args: &ProjectArgs) -> Result<Project, Stop> {
+        let project = self.load(args)?;
+        self.terminal.say(&diagnostics::render(&self.terminal, &project.loaded, &project.main));
+        match project.loaded.has_errors() {
+            true => Err(Stop(USAGE)),
+            false => Ok(project),
+        }
+    }
+
+    /// Loads the project and leaves its diagnostics to the caller.
+    pub fn load(&self, args: &ProjectArgs) -> Result<Project, Stop> {
+        ops::open(&self.env, &self.request(args)).map_err(|e| self.failed(&e, None))
+    }
+
+    /// The graph of a project without errors.
+    pub fn lowered<'p>(&self, project: &'p Project) -> Result<&'p Lowered, Stop> {
+        project.lowered.as_ref().ok_or(Stop(USAGE))
+    }
+
+    /// The nodes that targets mean.
+    pub fn select(
+        &self,
+        graph: &Graph,
+        targets: &[String],
+        platforms: &[Platform],
+    ) -> Result<Selection, Stop> {
+        select(graph, targets, platforms).map_err(|e| {
+            let error = OpError {
+                kind: ErrorKind::User,
+                code: "mabuild::cli::target",
+                message: e.to_string(),
+                help: Some("`mabuild graph show` lists every image".to_owned()),
+                span: None,
+            };
+            self.failed(&error, None)
+        })
+    }
+
+    /// Shows an error of the engine.
+    pub fn failed(&self, error: &OpError, sources: Option<&SourceMap>) -> Stop {
+        self.terminal.say(&diagnostics::render_error(&self.terminal, error, sources));
+        stop::of_error(error.kind)
+    }
+}

@@ -1,0 +1,122 @@
+//! A JSON object an event, one a line, on standard output. Version 1: every object has `version`
+//! and `event`, which names the other fields.
+
+use mabuild_engine::event::{End, Event, Failure, FailureKind, Listener};
+use mabuild_engine::report::JSON_VERSION;
+use serde_json::{Value, json};
+
+use super::super::Terminal;
+use super::names::Names;
+
+/// Writes events to standard output.
+pub struct Json {
+    terminal: Terminal,
+    names: Names,
+}
+
+impl Json {
+    /// Events of a graph with these names.
+    pub fn new(terminal: Terminal, names: Names) -> Self {
+        Self { terminal, names }
+    }
+
+    fn object(&self, event: &Event) -> Value {
+        let mut object = match event {
+            Event::Started { nodes, kept } => {
+                json!({"event": "started", "nodes": nodes, "kept": kept})
+            }
+            Event::Download { what, done, total } => {
+                json!({"event": "download", "what": **what, "done": done, "total": total})
+            }
+            Event::NodeStarted { node, expected } => {
+                let node = self.names.get(*node);
+                json!({"event": "node-started", "node": node, "expected": expected})
+            }
+            Event::Step { node, number, of, text, cached } => json!({
+                "event": "step", "node": self.names.get(*node), "number": number, "of": of,
+                "text": text, "cached": cached,
+            }),
+            Event::Output { node, line } => {
+                json!({"event": "output", "node": self.names.get(*node), "line": line})
+            }
+            Event::NodeEnded { node, end, took } => {
+                let mut object = self.end(end);
+                object["event"] = "node-ended".into();
+                object["node"] = self.names.get(*node).into();
+                object["seconds"] = took.as_secs_f64().into();
+                object
+            }
+            Event::Ended(summary) => json!({
+                "event": "ended", "built": summary.built, "kept": summary.kept,
+                "failed": summary.failed, "skipped": summary.skipped,
+                "seconds": summary.took.as_secs_f64(), "interrupted": summary.interrupted,
+            }),
+        };
+        object["version"] = JSON_VERSION.into();
+        object
+    }
+
+    fn end(&self, end: &End) -> Value {
+        match end {
+            End::Built { digest, executed, reused, bytes } => json!({
+                "end": "built", "digest": **digest, "executed": executed, "reused": reused,
+                "bytes": bytes,
+            }),
+            End::Kept { digest } => json!({"end": "kept", "digest": **digest}),
+            End::Failed(Failure { kind, message, log, .. }) => {
+                let kind = match kind {
+                    FailureKind::Step => "step",
+                    FailureKind::Environment => "environment",
+                    FailureKind::Upstream => "upstream",
+                    FailureKind::Bug => "bug",
+                };
+                json!({"end": "failed", "kind": kind, "message": message, "log": log})
+            }
+            End::Skipped { because } => {
+                json!({"end": "skipped", "because": self.names.get(*because)})
+            }
+            End::Cancelled => json!({"end": "cancelled"}),
+        }
+    }
+}
+
+impl Listener for Json {
+    fn event(&self, event: &Event) {
+        // Who has gone away while reading events does not end the run.
+        let _ = self.terminal.out(&format!("{}\n", self.object(event)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use mabuild_engine::graph::NodeId;
+
+    use super::super::names::tests::web;
+    use super::*;
+    use crate::args::ColorChoice;
+
+    #[test]
+    fn every_object_is_one_line_with_version_and_event() {
+        let terminal = Terminal::new(ColorChoice::Never, &BTreeMap::new());
+        let json = Json::new(terminal, Names::of(&web()));
+        let step = json.object(&Event::Step {
+            node: NodeId(0),
+            number: 1,
+            of: 2,
+            text: "a\nb".into(),
+            cached: false,
+        });
+        assert_eq!(step["version"], 1);
+        assert_eq!(step["node"], "web@linux/amd64");
+        assert!(!step.to_string().contains('\n'));
+        let end = End::Skipped { because: NodeId(1) };
+        let ended =
+            json.object(&Event::NodeEnded { node: NodeId(0), end, took: Duration::from_secs(2) });
+        assert_eq!(ended["event"], "node-ended");
+        assert_eq!(ended["because"], "web@linux/arm64");
+        assert_eq!(ended["seconds"], 2.0);
+    }
+}

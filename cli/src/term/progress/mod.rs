@@ -1,0 +1,80 @@
+//! Progress of a run, from the events of the engine.
+
+mod json;
+mod names;
+mod plain;
+mod screen;
+mod tty;
+
+use std::sync::Arc;
+
+use mabuild_engine::event::Listener;
+use mabuild_engine::graph::Graph;
+
+use super::Terminal;
+use names::Names;
+
+/// What is said when the run is asked to stop.
+const STOPPING: &str = "stopping what runs; once more to stop at once";
+
+/// How progress is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A screen that is drawn over and over, on standard error.
+    Tty,
+    /// A line an event, on standard error.
+    Plain,
+    /// A JSON object an event, on standard output.
+    Json,
+}
+
+/// Progress that is being shown.
+pub enum Progress {
+    /// See [`Form::Tty`].
+    Tty(tty::Tty),
+    /// See [`Form::Plain`].
+    Plain(Arc<plain::Plain>),
+    /// See [`Form::Json`].
+    Json(Arc<json::Json>),
+}
+
+impl Progress {
+    /// Starts showing. With `verbose`, nodes that are up to date are shown as well.
+    pub fn start(terminal: &Terminal, form: Form, graph: &Graph, verbose: bool) -> Self {
+        let names = Names::of(graph);
+        match form {
+            Form::Plain => Self::Plain(Arc::new(plain::Plain::new(*terminal, names, verbose))),
+            Form::Json => Self::Json(Arc::new(json::Json::new(*terminal, names))),
+            Form::Tty => Self::Tty(tty::Tty::start(*terminal, names, verbose)),
+        }
+    }
+
+    /// Who takes the events.
+    pub fn listener(&self) -> Arc<dyn Listener> {
+        match self {
+            Self::Tty(tty) => tty.listener(),
+            Self::Plain(plain) => plain.clone(),
+            Self::Json(json) => json.clone(),
+        }
+    }
+
+    /// Tells people that the run was asked to stop.
+    pub fn notice(&self) -> Box<dyn Fn() + Send> {
+        match self {
+            Self::Tty(tty) => tty.notice(),
+            Self::Plain(plain) => {
+                let plain = plain.clone();
+                Box::new(move || plain.say(STOPPING))
+            }
+            // Who reads events gets the end of every node as one.
+            Self::Json(_) => Box::new(|| {}),
+        }
+    }
+
+    /// Ends showing and leaves the terminal as it was.
+    pub fn finish(self) {
+        if let Self::Tty(tty) = self {
+            tty.finish();
+        }
+    }
+}
