@@ -82,7 +82,8 @@ fn run(
     let jobs = request.jobs.unwrap_or(cores).max(1);
     let outside = Arc::new(Outside::new(tracking(env, request, store)?, listener.clone()));
     let host = mabuild_sandbox::probe();
-    let executor = Native::new(store.clone(), outside.clone(), host, jobs);
+    let overlay = env.vars.get("MABUILD_OVERLAY").is_none_or(|v| v != "0");
+    let executor = Native::new(store.clone(), outside.clone(), host, jobs, overlay);
     let forced: HashSet<NodeId> = match request.force.is_empty() {
         true => HashSet::new(),
         false => chosen(graph, &request.force, request)?.targets.into_iter().collect(),

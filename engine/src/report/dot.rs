@@ -97,10 +97,7 @@ fn node(item: &Item, indent: &str, out: &mut String) {
 }
 
 fn small(text: &str, colour: &str) -> String {
-    format!(
-        "<TR><TD><FONT POINT-SIZE=\"9\" COLOR=\"{colour}\">{}</FONT></TD></TR>",
-        html(text)
-    )
+    format!("<TR><TD><FONT POINT-SIZE=\"9\" COLOR=\"{colour}\">{}</FONT></TD></TR>", html(text))
 }
 
 /// Fill and line: by plan when there is one, else by kind.
@@ -175,7 +172,11 @@ mod tests {
         assert_eq!(text.matches("subgraph").count(), 1);
         assert!(text.contains("label=<all>"));
         assert!(text.contains("        \"httpd\" [shape=box"));
-        assert!(text.contains("    \"busybox\" [shape=cylinder, style=\"filled\", fillcolor=\"#ffe2c2\""));
+        assert!(
+            text.contains(
+                "    \"busybox\" [shape=cylinder, style=\"filled\", fillcolor=\"#ffe2c2\""
+            )
+        );
         assert!(text.contains(">maybe<"));
     }
 

@@ -174,7 +174,9 @@ fn cause(
         }
         Reason::NeverBuilt => format!("{root_name} was never built in this project"),
         Reason::ResultGone => {
-            format!("the inputs of {root_name} are those of the last build, but the result is no longer in the store")
+            format!(
+                "the inputs of {root_name} are those of the last build, but the result is no longer in the store"
+            )
         }
         Reason::Forced => format!("{root_name} is forced"),
         Reason::Members => format!("the set of platforms of {root_name} is new"),
@@ -189,7 +191,8 @@ fn cause(
         if group.nodes.len() > 1
             && let Some(platform) = graph.platform(root.node)
         {
-            let note = format!("  values of {platform}; the other platforms differ in the same inputs");
+            let note =
+                format!("  values of {platform}; the other platforms differ in the same inputs");
             let _ = writeln!(out, "{}", style.paint(Tone::Dim, &note));
         }
         for change in changes {
@@ -237,12 +240,7 @@ struct CauseDocument<'a> {
 }
 
 /// Explains targets as a JSON document: `{"version":1,"nodes":[{"node":…,"causes":[…]}]}`.
-pub fn explain_json(
-    graph: &Graph,
-    plan: &Plan,
-    sources: &SourceMap,
-    targets: &[NodeId],
-) -> String {
+pub fn explain_json(graph: &Graph, plan: &Plan, sources: &SourceMap, targets: &[NodeId]) -> String {
     let nodes = explained(graph, plan, targets).into_iter().map(|planned| NodeDocument {
         node: graph.name(planned.node),
         action: words::action(&planned.action),

@@ -100,20 +100,14 @@ fn fold<'a>(graph: &Graph, reason: &'a Reason) -> Fold<'a> {
 }
 
 fn rows(graph: &Graph, plan: &Plan, kept: bool) -> Vec<Row> {
-    let mut order: Vec<ThingId> = Vec::new();
-    let mut of_thing: HashMap<ThingId, Vec<&Planned>> = HashMap::new();
-    for planned in &plan.nodes {
-        let thing = graph.node(planned.node).thing;
-        let list = of_thing.entry(thing).or_default();
-        if list.is_empty() {
-            order.push(thing);
-        }
-        list.push(planned);
-    }
+    // In the order of the file, whatever order the graph was walked in.
+    let mut nodes: Vec<&Planned> = plan.nodes.iter().collect();
+    nodes.sort_unstable_by_key(|planned| planned.node);
     let mut rows = Vec::new();
-    for thing in order {
-        let nodes = of_thing.get(&thing).map(Vec::as_slice).unwrap_or_default();
-        thing_rows(graph, thing, nodes, kept, &mut rows);
+    for nodes in nodes.chunk_by(|a, b| graph.node(a.node).thing == graph.node(b.node).thing) {
+        if let Some(first) = nodes.first() {
+            thing_rows(graph, graph.node(first.node).thing, nodes, kept, &mut rows);
+        }
     }
     rows
 }

@@ -29,12 +29,9 @@ pub fn run_text(
         let line = format!("skipped because of {because}: {names}");
         let _ = writeln!(out, "{}", style.paint(Tone::Maybe, &line));
     }
-    let _ = writeln!(out, "{}", headline(summary, style));
-    let mut details = vec![format!(
-        "{} run, {} reused",
-        words::count(summary.executed, "step"),
-        summary.reused
-    )];
+    let _ = writeln!(out, "{}", headline(summary, skipped_count(graph, ends), style));
+    let mut details =
+        vec![format!("{} run, {} reused", words::count(summary.executed, "step"), summary.reused)];
     if summary.bytes > 0 {
         details.push(format!("{} of layers written", words::bytes(summary.bytes)));
     }
@@ -52,12 +49,18 @@ pub fn run_text(
     out
 }
 
-fn headline(summary: &Summary, style: Style) -> String {
+/// Platform nodes that were skipped. An index is skipped with its platforms and counts for none.
+fn skipped_count(graph: &Graph, ends: &HashMap<NodeId, End>) -> usize {
+    let skipped = ends.iter().filter(|(_, end)| matches!(end, End::Skipped { .. }));
+    skipped.filter(|(node, _)| !words::is_index(graph, **node)).count()
+}
+
+fn headline(summary: &Summary, skipped: usize, style: Style) -> String {
     let parts = [
         (summary.built, "built", Tone::Good),
         (summary.kept, "up to date", Tone::Good),
         (summary.failed, "failed", Tone::Bad),
-        (summary.skipped, "skipped", Tone::Maybe),
+        (skipped, "skipped", Tone::Maybe),
     ];
     let shown: Vec<String> = parts
         .into_iter()
@@ -73,10 +76,12 @@ fn headline(summary: &Summary, style: Style) -> String {
     format!("{word}: {} in {}", shown.join(", "), words::duration(summary.took))
 }
 
-/// Skipped nodes by the node that is to blame, in the order of the graph.
+/// Skipped nodes by the node that is to blame, in the order of the file.
 fn skipped(graph: &Graph, ends: &HashMap<NodeId, End>) -> Vec<(String, Vec<String>)> {
     let mut out: Vec<(NodeId, Vec<String>)> = Vec::new();
-    for node in graph.order().iter().filter(|n| !words::is_index(graph, **n)) {
+    let mut nodes: Vec<NodeId> = ends.keys().copied().collect();
+    nodes.sort_unstable();
+    for node in nodes.iter().filter(|n| !words::is_index(graph, **n)) {
         if let Some(End::Skipped { because }) = ends.get(node) {
             match out.iter_mut().find(|(other, _)| other == because) {
                 Some((_, list)) => list.push(graph.name(*node)),
@@ -131,6 +136,7 @@ struct SummaryDocument {
     built: usize,
     kept: usize,
     failed: usize,
+    /// Platform nodes.
     skipped: usize,
     /// `run` steps that were executed.
     executed: usize,
@@ -220,7 +226,8 @@ pub fn run_json(
         })
         .collect();
     let nodes = all.iter().map(|(node, end)| node_document(graph, *node, end, sources)).collect();
-    let summary = summary_document(graph, summary);
+    let skipped = skipped_count(graph, ends);
+    let summary = SummaryDocument { skipped, ..summary_document(graph, summary) };
     words::json(&Document { version: JSON_VERSION, project, result, summary, nodes })
 }
 
@@ -324,7 +331,7 @@ mod tests {
             built: 1,
             kept: 1,
             failed: 1,
-            skipped: 1,
+            skipped: 2,
             executed: 1,
             reused: 2,
             bytes: 3 << 20,
@@ -356,6 +363,7 @@ mod tests {
         assert_eq!(json["version"], 1);
         assert_eq!(json["result"], "failed");
         assert_eq!(json["summary"]["executed"], 1);
+        assert_eq!(json["summary"]["skipped"], 1, "an index is not counted");
         let nodes = json["nodes"].as_array().unwrap();
         let of = |name: &str| nodes.iter().find(|n| n["node"] == name).unwrap();
         assert_eq!(of("tools@linux/arm64")["failure"]["kind"], "step");

@@ -203,7 +203,10 @@ mod tests {
             [0, 1023, 1024, 10_235, 1_023_999, 1_048_576, 5 << 30, u64::MAX].map(bytes).into();
         assert_eq!(
             shown,
-            ["0 B", "1023 B", "1.00 KiB", "10.0 KiB", "0.98 MiB", "1.00 MiB", "5.00 GiB", "16.0 EiB"]
+            [
+                "0 B", "1023 B", "1.00 KiB", "10.0 KiB", "0.98 MiB", "1.00 MiB", "5.00 GiB",
+                "16.0 EiB"
+            ]
         );
     }
 
@@ -218,8 +221,8 @@ mod tests {
 
     #[test]
     fn platforms_fold_by_system() {
-        let list = ["linux/amd64", "windows/amd64", "linux/arm/v7"]
-            .map(|p| Platform::parse(p).unwrap());
+        let list =
+            ["linux/amd64", "windows/amd64", "linux/arm/v7"].map(|p| Platform::parse(p).unwrap());
         assert_eq!(platforms(&list), "linux/{amd64,arm/v7} windows/amd64");
     }
 

@@ -58,7 +58,14 @@ impl Store {
                 };
                 let algorithm = part(path.parent()).unwrap_or_default();
                 let hex = part(Some(path)).unwrap_or_default();
-                self.verify_file(path, Digest::parse(&format!("{algorithm}:{hex}")).ok())
+                let digest = format!("{algorithm}:{hex}");
+                let problem = self.verify_file(path, Digest::parse(&digest).ok())?;
+                if problem.is_some() {
+                    // Its other name has the same damage.
+                    let named = self.own("downloads/named").join(file_name(&digest));
+                    let _there_is_none = std::fs::remove_dir_all(named);
+                }
+                Ok(problem)
             })
             .collect();
         Ok(found?.into_iter().flatten().collect())

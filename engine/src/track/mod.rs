@@ -44,6 +44,8 @@ pub struct TrackOptions {
     pub http: HttpOptions,
     /// Folder of apt's configuration, whose sources name this machine's mirror.
     pub apt: PathBuf,
+    /// Keys that may sign Debian archives where a question names none; none means Debian's own.
+    pub keys: Option<String>,
 }
 
 /// What is asked in one run. Every folder is read once, every upstream asked once.
@@ -83,7 +85,7 @@ impl Tracking {
         let seed = now.cast_unsigned() ^ (u64::from(std::process::id()) << 32);
         let http = HttpOptions { env: vars.clone(), offline, seed, ..HttpOptions::default() };
         let apt = PathBuf::from("/etc/apt");
-        Self::with(store, TrackOptions { env: vars.clone(), now, http, apt })
+        Self::with(store, TrackOptions { env: vars.clone(), now, http, apt, keys: None })
     }
 
     /// Looks at the world as told.

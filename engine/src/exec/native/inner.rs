@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use mabuild_oci::layer::{
-    ApplyOptions, Compression, DiffOptions, Limits, OwnerMode, OwnerTable, PackOptions, apply_tar,
-    diff_upper, pack,
+    ApplyOptions, Compression, DiffOptions, Entry, Limits, OwnerMode, OwnerTable, PackOptions, apply,
+    apply_tar, diff_trees, diff_upper, pack,
 };
 use mabuild_sandbox::inside::Context;
 use mabuild_sandbox::{Exit, OwnerEmulation, RunSpec, remove_tree};
@@ -29,6 +29,8 @@ pub(super) struct UnpackRequest {
     pub below: Vec<PathBuf>,
     /// Where the tree comes to be: `fs`, `owners` and, when it is whole, `done`.
     pub tree: PathBuf,
+    /// Whether there is no overlayfs: the tree is a copy of the one below with the layer on it.
+    pub copy: bool,
 }
 
 /// Removes a tree.
@@ -50,6 +52,8 @@ pub(super) struct RunRequest {
     pub owner: (u32, u32),
     pub clamp_mtime: i64,
     pub threads: usize,
+    /// Whether there is no overlayfs: the step runs on a copy of the topmost tree.
+    pub copy: bool,
 }
 
 /// What came of a step. The layer and its index are the files `layer` and `index` of the job.
@@ -107,25 +111,56 @@ fn owner_mode(context: &Context) -> OwnerMode {
 }
 
 fn unpack(request: &UnpackRequest, context: &mut Context) -> Result<(), String> {
-    let UnpackRequest { layer, below, tree } = request;
+    let UnpackRequest { layer, below, tree, copy } = request;
     let (fs, work, merged) = (tree.join("fs"), tree.join("work"), tree.join("merged"));
     for dir in [&fs, &work, &merged] {
         make_dir(dir)?;
     }
-    context.overlay(below, &fs, &work, &merged)?;
+    let mut owners = OwnerTable::new();
+    let onto = if *copy {
+        if let Some(below) = below.first() {
+            owners = copy_tree(below, &fs, &work, context)?;
+        }
+        &fs
+    } else {
+        context.overlay(below, &fs, &work, &merged)?;
+        &merged
+    };
     let what = format!("unpack the layer {}", layer.diff_id);
     let blob = File::open(&layer.blob).map_err(failed("open", &layer.blob))?;
     let limits = Limits { whiteouts: true, ..Limits::default() };
     let options = ApplyOptions { owners: owner_mode(context), limits };
     let spool = tempfile::tempfile_in(tree).map_err(failed("write in", tree))?;
-    let stats = apply_tar(blob, spool, &merged, &options).map_err(failed(&what, tree))?;
-    context.unmount(&merged)?;
-    write_owners(&tree.join("owners"), &stats.owners)?;
+    let stats = apply_tar(blob, spool, onto, &options).map_err(failed(&what, tree))?;
+    if !copy {
+        context.unmount(&merged)?;
+    }
+    owners.extend(stats.owners);
+    write_owners(&tree.join("owners"), &owners)?;
     for dir in [&work, &merged] {
         remove_tree(dir).map_err(failed("remove", dir))?;
     }
     File::create(tree.join("done")).map_err(failed("finish", tree))?;
     Ok(())
+}
+
+/// Copies the `fs` of a tree with everything that a layer can say of it; gives the owners that
+/// the copy cannot carry itself. `empty` is an empty folder.
+fn copy_tree(
+    from: &Path,
+    to: &Path,
+    empty: &Path,
+    context: &Context,
+) -> Result<OwnerTable, String> {
+    let owners = owner_mode(context);
+    let table = match owners {
+        OwnerMode::Recorded => read_owners(&from.with_file_name("owners"))?,
+        OwnerMode::Real => OwnerTable::new(),
+    };
+    let options = DiffOptions { owners, table, ..DiffOptions::default() };
+    let entries = diff_trees(empty, from, &options).map_err(failed("read", from))?;
+    let options = ApplyOptions { owners, limits: Limits::default() };
+    apply(&entries, to, &options).map(|stats| stats.owners).map_err(failed("copy to", to))
 }
 
 /// Owners of what cannot carry an attribute, by path: JSON pairs, as paths need not be text.
@@ -143,13 +178,17 @@ fn read_owners(path: &Path) -> Result<OwnerTable, String> {
 }
 
 fn run(request: RunRequest, context: &mut Context) -> Result<RunReply, String> {
-    let RunRequest { job, trees, mut run, owner, clamp_mtime, threads } = request;
+    let RunRequest { job, trees, mut run, owner, clamp_mtime, threads, copy } = request;
     let (upper, work, merged) = (job.join("upper"), job.join("work"), job.join("merged"));
     for dir in [&upper, &work, &merged] {
         make_dir(dir)?;
     }
     let lowers: Vec<PathBuf> = trees.iter().map(|t| t.join("fs")).collect();
-    context.overlay(&lowers, &upper, &work, &merged)?;
+    match lowers.first().filter(|_| copy) {
+        Some(below) => drop(copy_tree(below, &merged, &work, context)?),
+        None if copy => {}
+        None => context.overlay(&lowers, &upper, &work, &merged)?,
+    }
     run.root.clone_from(&merged);
     if context.has_single_id() {
         // Files of the layers below have a record where they do not belong to root.
@@ -158,7 +197,9 @@ fn run(request: RunRequest, context: &mut Context) -> Result<RunReply, String> {
     let begun = Instant::now();
     let result = context.run(&run)?;
     let run_seconds = begun.elapsed().as_secs_f64();
-    context.unmount(&merged)?;
+    if !copy {
+        context.unmount(&merged)?;
+    }
     let begun = Instant::now();
     let packed = match result.exit {
         Exit::Code(0) => {
@@ -174,7 +215,14 @@ fn run(request: RunRequest, context: &mut Context) -> Result<RunReply, String> {
                 table: owners,
                 new_owner: owner,
             };
-            pack_changes(&job, &upper, &lowers, &options, clamp_mtime, threads)?
+            let entries = if copy {
+                // Without a layer below there is an empty folder to compare with.
+                diff_trees(lowers.first().unwrap_or(&upper), &merged, &options)
+            } else {
+                diff_upper(&upper, &lowers, &options)
+            };
+            let entries = entries.map_err(failed("read the changes in", &job))?;
+            pack_changes(&job, entries, clamp_mtime, threads)?
         }
         _ => None,
     };
@@ -190,13 +238,10 @@ fn run(request: RunRequest, context: &mut Context) -> Result<RunReply, String> {
 
 fn pack_changes(
     job: &Path,
-    upper: &Path,
-    lowers: &[PathBuf],
-    options: &DiffOptions,
+    entries: Vec<Entry>,
     clamp_mtime: i64,
     threads: usize,
 ) -> Result<Option<PackedReply>, String> {
-    let entries = diff_upper(upper, lowers, options).map_err(failed("read the changes in", upper))?;
     if entries.is_empty() {
         return Ok(None);
     }

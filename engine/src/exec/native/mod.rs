@@ -53,6 +53,7 @@ pub struct Native {
     store: Arc<Store>,
     supply: Arc<dyn Supply>,
     host: Host,
+    overlay: bool,
     slots: run::Slots,
 }
 
@@ -69,9 +70,21 @@ impl From<Fault> for Stop {
 }
 
 impl Native {
-    /// An executor over a store. At most `jobs` steps run at once.
-    pub fn new(store: Arc<Store>, supply: Arc<dyn Supply>, host: Host, jobs: usize) -> Self {
-        Self { store, supply, host, slots: run::Slots::new(jobs) }
+    /// An executor over a store. At most `jobs` steps run at once. Without `overlay`, or where
+    /// the kernel has no overlayfs for it, layers are copied.
+    pub fn new(
+        store: Arc<Store>,
+        supply: Arc<dyn Supply>,
+        host: Host,
+        jobs: usize,
+        overlay: bool,
+    ) -> Self {
+        Self { store, supply, host, overlay, slots: run::Slots::new(jobs) }
+    }
+
+    /// Whether layers are copied in place of being mounted.
+    fn copies(&self) -> bool {
+        !self.overlay || self.host.overlay.is_err()
     }
 
     /// How ids appear in the sandbox; a fault where nothing can be run at all.

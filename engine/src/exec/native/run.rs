@@ -106,6 +106,7 @@ impl Build<'_> {
             owner: (user.uid, user.gid),
             clamp_mtime: self.date,
             threads: self.knobs.threads,
+            copy: native.copies(),
         };
         let progress = self.knobs.progress.clone();
         let output = Box::new(move |bytes: &[u8]| progress.output(bytes));

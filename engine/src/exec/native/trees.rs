@@ -34,7 +34,10 @@ impl Native {
     /// that took.
     pub(super) fn trees(&self, layers: &[Layer], knobs: &Knobs) -> Result<(Vec<PathBuf>, f64), Stop> {
         let begun = Instant::now();
-        let mode = id_mode(self.id_map()?);
+        let mode = match self.copies() {
+            true => format!("copied-{}", id_mode(self.id_map()?)),
+            false => id_mode(self.id_map()?),
+        };
         let mut diff_ids = Vec::new();
         let mut trees: Vec<PathBuf> = Vec::new();
         let mut below: Vec<PathBuf> = Vec::new();
@@ -79,6 +82,7 @@ impl Native {
             },
             below: below.to_vec(),
             tree: tree.to_owned(),
+            copy: self.copies(),
         };
         self.call("unpack", &request, knobs, None).map(|_: serde_json::Value| ())
     }

@@ -174,7 +174,7 @@ fn nearest(root: &Root, parts: &[&str]) -> Option<String> {
         let near = names
             .iter()
             .map(|node| (distance(part, &node.name), &node.name))
-            .filter(|(distance, _)| *distance <= part.chars().count().div_ceil(3).max(1))
+            .filter(|(distance, _)| *distance <= part.chars().count().div_ceil(3).max(2))
             .min()?;
         let rest = parts.get(at + 1..).unwrap_or_default();
         let all = std::iter::once(near.1.as_str()).chain(rest.iter().copied());

@@ -58,7 +58,7 @@ impl Archive {
             }
         }
         let mirror = mirror(shared, ask).trim_end_matches('/').to_owned();
-        let signed_by = ask.signed_by.clone();
+        let signed_by = ask.signed_by.clone().or_else(|| shared.options.keys.clone());
         let (keyring, keyring_id) = blocking(move || keys(signed_by.as_deref())).await?;
         let keyring = Arc::new(keyring);
         Ok(Self { mirror, suite: ask.suite.clone(), keyring, keyring_id })
