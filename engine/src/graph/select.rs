@@ -125,8 +125,7 @@ fn named(graph: &Graph, name: &str, target: &str) -> Result<Vec<ThingId>, Select
             return Ok(found);
         }
     }
-    let names =
-        graph.things().iter().map(|t| &*t.name).chain(graph.groups().iter().map(|g| &**g));
+    let names = graph.things().iter().map(|t| &*t.name).chain(graph.groups().iter().map(|g| &**g));
     Err(SelectError::Unknown {
         target: target.to_owned(),
         hint: did_you_mean(name, names).map(str::to_owned),
@@ -136,8 +135,8 @@ fn named(graph: &Graph, name: &str, target: &str) -> Result<Vec<ThingId>, Select
 fn choose(graph: &Graph, thing: ThingId, platforms: &[Platform], chosen: &mut [bool]) -> bool {
     let mut found = false;
     for node in graph.parts(thing) {
-        let keep = platforms.is_empty()
-            || graph.platform(node).is_some_and(|p| platforms.contains(p));
+        let keep =
+            platforms.is_empty() || graph.platform(node).is_some_and(|p| platforms.contains(p));
         if keep {
             chosen[node.0 as usize] = true;
             found = true;

@@ -50,17 +50,15 @@ mod tests {
 
     #[test]
     fn shows_changed_new_and_gone() {
-        let changes =
-            diff(&record(&[("a", "1"), ("b", "1"), ("c", "1")]), &record(&[("a", "1"), ("b", "2"), ("d", "3")]));
+        let changes = diff(
+            &record(&[("a", "1"), ("b", "1"), ("c", "1")]),
+            &record(&[("a", "1"), ("b", "2"), ("d", "3")]),
+        );
         let text: Vec<String> =
             changes.iter().map(|c| format!("{}:{:?}:{:?}", c.field, c.before, c.now)).collect();
         assert_eq!(
             text,
-            [
-                r#"b:Some("1"):Some("2")"#,
-                r#"d:None:Some("3")"#,
-                r#"c:Some("1"):None"#
-            ]
+            [r#"b:Some("1"):Some("2")"#, r#"d:None:Some("3")"#, r#"c:Some("1"):None"#]
         );
     }
 }

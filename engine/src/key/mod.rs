@@ -11,9 +11,7 @@ mod diff;
 mod record;
 
 use crate::facts::{FileFact, FileKind, FileSet, PackagePin, Pin};
-use crate::spec::{
-    BuildSpec, Copy, Inputs, Op, ParentDigest, Settings, Source, Spec, Stage, Step,
-};
+use crate::spec::{BuildSpec, Copy, Inputs, Op, ParentDigest, Settings, Source, Spec, Stage, Step};
 
 pub use diff::{Change, diff};
 pub use record::{RECORD_FORMAT, Record};
@@ -153,7 +151,9 @@ impl Sink for Hasher {
 
 /// The key of a build.
 pub fn key(spec: &BuildSpec) -> Key {
-    hash(|sink| walk(spec, &mut |p: &ParentDigest, n, s| s.field(n, Value::Text(&p.0)), false, sink))
+    hash(|sink| {
+        walk(spec, &mut |p: &ParentDigest, n, s| s.field(n, Value::Text(&p.0)), false, sink)
+    })
 }
 
 /// A key over fields that a caller walks itself, under a domain of its own.
@@ -208,8 +208,12 @@ type ParentWalk<'a, S> = dyn FnMut(&<S as Stage>::Parent, &Name<'_>, &mut dyn Si
 
 /// Walks every field of a spec. With `files` each file of a context is a field of its own, for
 /// records; keys take the digest of the whole set.
-pub(crate) fn walk<S>(spec: &Spec<S>, parent: &mut ParentWalk<'_, S>, files: bool, sink: &mut dyn Sink)
-where
+pub(crate) fn walk<S>(
+    spec: &Spec<S>,
+    parent: &mut ParentWalk<'_, S>,
+    files: bool,
+    sink: &mut dyn Sink,
+) where
     S: Stage<Files = std::sync::Arc<FileSet>, Upstream = std::sync::Arc<Pin>>,
 {
     let Spec { platform, source_date, source, steps, settings } = spec;
@@ -275,7 +279,9 @@ fn walk_op<S>(
                         }
                     }
                 }
-                Inputs::Context(set) => sink.field(&name.field("files"), Value::Digest(&set.digest)),
+                Inputs::Context(set) => {
+                    sink.field(&name.field("files"), Value::Digest(&set.digest))
+                }
                 Inputs::Node { node, sources } => {
                     parent(node, &name.field("from"), sink);
                     texts(sources, &name.field("sources"), sink);
@@ -350,17 +356,8 @@ fn texts_of_pairs(pairs: &[(String, String)], name: &Name<'_>, sink: &mut dyn Si
 }
 
 fn walk_settings(settings: &Settings, root: &Name<'_>, sink: &mut dyn Sink) {
-    let Settings {
-        env,
-        labels,
-        entrypoint,
-        cmd,
-        expose,
-        volumes,
-        workdir,
-        user,
-        stop_signal,
-    } = settings;
+    let Settings { env, labels, entrypoint, cmd, expose, volumes, workdir, user, stop_signal } =
+        settings;
     texts_of_pairs(env, &root.field("env"), sink);
     texts_of_pairs(labels, &root.field("label"), sink);
     for (name, words) in [("entrypoint", entrypoint), ("cmd", cmd)] {

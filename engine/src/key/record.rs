@@ -35,7 +35,11 @@ impl Sink for Fields {
     fn field(&mut self, name: &Name<'_>, value: Value<'_>) {
         let value = match value {
             Value::Text(text) if text.len() > 200 => {
-                format!("{} bytes, blake3 {}", text.len(), short(blake3::hash(text.as_bytes()).as_bytes()))
+                format!(
+                    "{} bytes, blake3 {}",
+                    text.len(),
+                    short(blake3::hash(text.as_bytes()).as_bytes())
+                )
             }
             Value::Text(text) => text.to_owned(),
             Value::Number(number) => number.to_string(),

@@ -5,8 +5,8 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use mabuild_lang::config::{
-    Base, BaseSource, Config, Copy as CopyConfig, Image, Network, NodeRef, Settings as SettingsConfig,
-    StepOp, Text,
+    Base, BaseSource, Config, Copy as CopyConfig, Image, Network, NodeRef,
+    Settings as SettingsConfig, StepOp, Text,
 };
 use mabuild_lang::platform::Platform;
 use mabuild_lang::source::Span;
@@ -318,10 +318,9 @@ impl Render<'_> {
                 Op::Symlink { target: self.text(target)?, path: self.text(path)? }
             }
             StepOp::Remove { paths } => Op::Remove { paths: self.list(paths)? },
-            StepOp::Run(run) => Op::Run {
-                words: self.list(&run.words)?,
-                network: run.network == Network::Default,
-            },
+            StepOp::Run(run) => {
+                Op::Run { words: self.list(&run.words)?, network: run.network == Network::Default }
+            }
             StepOp::Env { pairs } => Op::Env(self.pairs(pairs)?),
             StepOp::Workdir { path } => Op::Workdir(self.text(path)?),
             StepOp::User { user } => Op::User(self.text(user)?),

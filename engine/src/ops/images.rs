@@ -70,7 +70,10 @@ fn unreadable(e: impl std::fmt::Display) -> OpError {
     OpError::store(e)
 }
 
-fn read_manifest(layout: &Layout, descriptor: &Descriptor) -> Result<(Manifest, ImageConfig), OpError> {
+fn read_manifest(
+    layout: &Layout,
+    descriptor: &Descriptor,
+) -> Result<(Manifest, ImageConfig), OpError> {
     let manifest = layout.read(&descriptor.digest).map_err(unreadable)?;
     let manifest = Manifest::from_bytes(&manifest).map_err(unreadable)?;
     let config = layout.read(&manifest.config.digest).map_err(unreadable)?;
@@ -94,9 +97,9 @@ pub fn list(store: &Path) -> Result<Vec<ImageRow>, OpError> {
         let mut platforms = Vec::new();
         for member in &index.manifests {
             let (manifest, config) = read_manifest(layout, member)?;
-            blobs.insert(member.digest.clone(), member.size);
-            blobs.insert(manifest.config.digest.clone(), manifest.config.size);
-            blobs.extend(manifest.layers.iter().map(|l| (l.digest.clone(), l.size)));
+            blobs.insert(member.digest, member.size);
+            blobs.insert(manifest.config.digest, manifest.config.size);
+            blobs.extend(manifest.layers.iter().map(|l| (l.digest, l.size)));
             platforms.extend(member.platform().map(|p| p.to_string()));
             created = created.max(config.created);
         }
@@ -159,7 +162,12 @@ pub fn inspect(store: &Path, reference: &str) -> Result<Inspection, OpError> {
         let (manifest, _) = read_manifest(layout, member)?;
         configs.push(json(&manifest.config.digest)?);
     }
-    Ok(Inspection { digest: root.digest.to_string(), index: json(&root.digest)?, manifests, configs })
+    Ok(Inspection {
+        digest: root.digest.to_string(),
+        index: json(&root.digest)?,
+        manifests,
+        configs,
+    })
 }
 
 /// Writes an image out. A directory gets the owners of the files as far as the caller may set
@@ -207,7 +215,8 @@ fn one_platform(
         index.manifests.iter().filter_map(|m| m.platform()).map(|p| p.to_string()).collect();
     let wanted = wanted.map(oci_platform);
     let mut found = index.manifests.iter().filter(|m| wanted.is_none() || m.platform() == wanted);
-    let wrong = |message: String| OpError::new(ErrorKind::User, "mabuild::engine::platform", message);
+    let wrong =
+        |message: String| OpError::new(ErrorKind::User, "mabuild::engine::platform", message);
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one.clone()),
         (None, _) => {

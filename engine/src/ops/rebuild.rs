@@ -110,8 +110,7 @@ fn run(
         })?;
     // Nodes wait for downloads and for slots, so more are begun than there are slots to run in.
     let limits = Limits { jobs: jobs * 4, keep_going: request.keep_going };
-    let driven =
-        runtime.block_on(drive(&planning.plan, shared.clone(), limits, listener, cancel));
+    let driven = runtime.block_on(drive(&planning.plan, shared.clone(), limits, listener, cancel));
     let phases = *shared.phases.lock().unwrap_or_else(PoisonError::into_inner);
     let ended = env.now + driven.summary.took.as_secs() as i64;
     let summary = &driven.summary;
@@ -191,10 +190,8 @@ fn tag(store: &Store, mut refs: BTreeMap<String, Arc<str>>) -> Result<(), OpErro
     if refs.is_empty() {
         return Ok(());
     }
-    let described: Result<Vec<(String, Descriptor)>, OpError> = refs
-        .into_iter()
-        .map(|(name, digest)| Ok((name, described(store, &digest)?)))
-        .collect();
+    let described: Result<Vec<(String, Descriptor)>, OpError> =
+        refs.into_iter().map(|(name, digest)| Ok((name, described(store, &digest)?))).collect();
     store.layout().set_refs(described?).map_err(OpError::store)
 }
 

@@ -41,7 +41,7 @@ pub fn up_to_date(graph: &Graph, plan: &Plan) -> String {
 /// What is kept is left out unless `kept`. Ends with a line of counts.
 pub fn plan_table(graph: &Graph, plan: &Plan, kept: bool, style: Style) -> String {
     let mut out = String::new();
-    if !(plan.is_clean() && !kept) {
+    if !plan.is_clean() || kept {
         table(&rows(graph, plan, kept), style, &mut out);
     }
     if plan.is_clean() {

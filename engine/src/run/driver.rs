@@ -167,10 +167,8 @@ impl Progressing<'_> {
 fn longest(graph: &Graph, took: &HashMap<NodeId, Duration>) -> Vec<NodeId> {
     let mut best: HashMap<NodeId, (Duration, Option<NodeId>)> = HashMap::new();
     for node in graph.order().iter().filter(|n| took.contains_key(n)) {
-        let before = graph
-            .parents(*node)
-            .filter_map(|(p, _)| best.get(&p).map(|(sum, _)| (*sum, p)))
-            .max();
+        let before =
+            graph.parents(*node).filter_map(|(p, _)| best.get(&p).map(|(sum, _)| (*sum, p))).max();
         let own = took.get(node).copied().unwrap_or_default();
         let (sum, from) = before.map_or((Duration::ZERO, None), |(sum, p)| (sum, Some(p)));
         best.insert(*node, (sum + own, from));

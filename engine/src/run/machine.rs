@@ -77,7 +77,12 @@ pub struct Machine<'g> {
 impl<'g> Machine<'g> {
     /// A machine over the nodes of a plan. `cost` is the expected time of a node in
     /// milliseconds; the nodes with the longest way to the end start first.
-    pub fn new(graph: &'g Graph, plan: &Plan, limits: Limits, cost: &dyn Fn(NodeId) -> u64) -> Self {
+    pub fn new(
+        graph: &'g Graph,
+        plan: &Plan,
+        limits: Limits,
+        cost: &dyn Fn(NodeId) -> u64,
+    ) -> Self {
         let mut machine = Self {
             graph,
             limits: Limits { jobs: limits.jobs.max(1), ..limits },
@@ -209,8 +214,8 @@ impl<'g> Machine<'g> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::tests::sample;
     use crate::graph::select;
+    use crate::graph::tests::sample;
     use crate::plan::{Planned, Reason};
 
     fn all_build(graph: &Graph) -> Plan {

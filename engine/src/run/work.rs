@@ -155,8 +155,7 @@ fn index(shared: &Arc<Shared>, node: NodeId, parents: &HashMap<NodeId, Arc<str>>
         };
         members.push((platform.clone(), key, digest.clone()));
     }
-    let plain: Vec<_> =
-        members.iter().map(|(p, k, d)| (p.to_string(), *k, d.clone())).collect();
+    let plain: Vec<_> = members.iter().map(|(p, k, d)| (p.to_string(), *k, d.clone())).collect();
     let key = index_key(&plain);
     if let Some(row) = shared.store.result(&key) {
         return End::Kept { digest: row.digest.into() };

@@ -276,9 +276,7 @@ fn advance_op<S: Stage, T: Stage, E>(
         Op::Mkdir { paths, owner, mode } => {
             Op::Mkdir { paths: paths.clone(), owner: owner.clone(), mode: *mode }
         }
-        Op::Symlink { target, path } => {
-            Op::Symlink { target: target.clone(), path: path.clone() }
-        }
+        Op::Symlink { target, path } => Op::Symlink { target: target.clone(), path: path.clone() },
         Op::Remove { paths } => Op::Remove { paths: paths.clone() },
         Op::Run { words, network } => Op::Run { words: words.clone(), network: *network },
         Op::Env(pairs) => Op::Env(pairs.clone()),

@@ -46,9 +46,8 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     let failed = |source| StoreError::Database { path: path.to_owned(), source };
     let mut connection = Connection::open(path).map_err(failed)?;
     set_up(&mut connection).map_err(failed)?;
-    let found: i64 = connection
-        .query_row("PRAGMA user_version", [], |row| row.get(0))
-        .map_err(failed)?;
+    let found: i64 =
+        connection.query_row("PRAGMA user_version", [], |row| row.get(0)).map_err(failed)?;
     if !(0..=FORM).contains(&found) {
         return Err(StoreError::Newer { path: path.to_owned(), found, known: FORM });
     }

@@ -69,8 +69,12 @@ impl Store {
         let built = request.now - given.unwrap_or(0) * DAY;
         let cache_days = if request.all { 0 } else { CACHE_DAYS };
         let cached = request.now - given.unwrap_or(cache_days) * DAY;
-        let mut sweep =
-            Sweep { dry: request.dry_run, remover, seen: HashSet::new(), report: GcReport::default() };
+        let mut sweep = Sweep {
+            dry: request.dry_run,
+            remover,
+            seen: HashSet::new(),
+            report: GcReport::default(),
+        };
         let reach = self.reach(self.root_digests()?);
 
         for (path, digest) in self.blobs()? {

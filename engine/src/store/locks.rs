@@ -76,7 +76,9 @@ pub(super) fn try_keep(path: &Path) -> Result<Option<Guard>> {
     loop {
         let file = open(path)?;
         match file.try_lock() {
-            Ok(()) if is_current(&file, path) => return Ok(Some(Guard { _file: file, path: None })),
+            Ok(()) if is_current(&file, path) => {
+                return Ok(Some(Guard { _file: file, path: None }));
+            }
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(e)) => return Err(StoreError::io("lock", path)(e)),

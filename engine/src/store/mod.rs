@@ -39,8 +39,7 @@ pub use verify::Problem;
 pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Folders below `mabuild/`.
-const FOLDERS: [&str; 7] =
-    ["downloads", "indexes", "trees", "emulators", "logs", "locks", "tmp"];
+const FOLDERS: [&str; 7] = ["downloads", "indexes", "trees", "emulators", "logs", "locks", "tmp"];
 
 /// A store in a folder.
 #[derive(Debug)]
@@ -172,8 +171,7 @@ fn file_name(text: &str) -> String {
         return text.replacen(':', "-", 1);
     }
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | '+');
-    let clean: String =
-        text.chars().take(100).map(|c| if plain(c) { c } else { '_' }).collect();
+    let clean: String = text.chars().take(100).map(|c| if plain(c) { c } else { '_' }).collect();
     if clean == text && !text.starts_with('.') && !text.is_empty() {
         return clean;
     }

@@ -33,7 +33,8 @@ impl Store {
             .filter(|(of, ..)| of == project)
             .map(|(_, name, digest)| (name, digest))
             .collect();
-        for (name, digest) in roots.iter().filter(|(name, digest)| known.get(name) != Some(digest)) {
+        for (name, digest) in roots.iter().filter(|(name, digest)| known.get(name) != Some(digest))
+        {
             self.put_root(project, name, digest)?;
         }
         Ok(())

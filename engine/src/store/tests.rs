@@ -31,7 +31,7 @@ fn image(store: &Store, text: &str) -> (Digest, Digest, Digest) {
     let options = PackOptions { compression: Compression::Gzip, clamp_mtime: 0, threads: 1 };
     let mut blob = Vec::new();
     let packed = pack(vec![Entry::file("f", text)], &options, &mut blob).unwrap();
-    let layer = store.layout().write_blob(&packed.media_type, &blob).unwrap();
+    let layer = store.layout().write_blob(packed.media_type, &blob).unwrap();
     let mut config = ImageConfig::new(&Platform::new("linux", "amd64"));
     config.rootfs.diff_ids.push(packed.diff_id);
     let config = config.to_bytes().unwrap();
@@ -203,7 +203,8 @@ fn a_lock_is_held_by_one_and_leaves_no_file() {
 #[test]
 fn any_text_becomes_one_file_name_of_its_own() {
     let long = "x".repeat(5000);
-    let texts = ["", ".", "..", "a", "a/b", "a_b", "/etc", "ä", ".wh.x", "a\0b", &long, "n@linux/amd64"];
+    let texts =
+        ["", ".", "..", "a", "a/b", "a_b", "/etc", "ä", ".wh.x", "a\0b", &long, "n@linux/amd64"];
     let names: std::collections::HashSet<String> = texts.iter().map(|t| file_name(t)).collect();
     assert_eq!(names.len(), texts.len());
     for name in &names {
@@ -228,7 +229,10 @@ fn only_what_has_its_digest_is_adopted() {
     assert!(path.starts_with(dir.path().join("mabuild/downloads/sha256")));
     assert_eq!(std::fs::read(&path).unwrap(), b"right");
     let other = Digest::sha256("other").to_string();
-    assert!(matches!(store.adopt_download(temp("wrong"), &other), Err(StoreError::Mismatch { .. })));
+    assert!(matches!(
+        store.adopt_download(temp("wrong"), &other),
+        Err(StoreError::Mismatch { .. })
+    ));
     assert!(!store.download_path(&other).exists());
     assert!(store.adopt_download(temp("x"), "../../x").is_err());
     assert!(store.download_path("sha256:../../x").starts_with(dir.path().join("mabuild")));

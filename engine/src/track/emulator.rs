@@ -85,7 +85,8 @@ fn unpack(store: &Store, deb: &Path, sha256: &str) -> Result<PathBuf, String> {
     if folder.is_dir() {
         return Ok(folder);
     }
-    let mut deb = Deb::open(File::open(deb).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
+    let mut deb =
+        Deb::open(File::open(deb).map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
     let spool = store.temp_file().map_err(|e| e.to_string())?;
     let limits = Limits { whiteouts: false, bytes: 4 << 30, ..Limits::default() };
     let data = deb.data().map_err(|e| e.to_string())?;

@@ -12,11 +12,7 @@ use crate::facts::{FactError, Facts, FileFact, FileKind, FileSet, FilesAsk, Matc
 use crate::key::file_set_digest;
 
 /// Finds everything out: contexts are read while upstreams are asked. Asks should not repeat.
-pub fn find_facts(
-    tracking: &Tracking,
-    files: Vec<FilesAsk>,
-    upstreams: Vec<UpstreamAsk>,
-) -> Facts {
+pub fn find_facts(tracking: &Tracking, files: Vec<FilesAsk>, upstreams: Vec<UpstreamAsk>) -> Facts {
     // Facts that were not found out because of a defect say so themselves when they are asked for.
     tracking.block(|shared| find(shared, files, upstreams)).unwrap_or_default()
 }

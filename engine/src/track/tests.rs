@@ -34,11 +34,8 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         let keys = dir.path().join("keys.gpg");
         std::fs::write(&keys, KEYS).unwrap();
-        let http = HttpOptions {
-            pause: Duration::from_millis(1),
-            attempts: 2,
-            ..HttpOptions::default()
-        };
+        let http =
+            HttpOptions { pause: Duration::from_millis(1), attempts: 2, ..HttpOptions::default() };
         let options = TrackOptions {
             env: BTreeMap::new(),
             now: NOW,
@@ -90,7 +87,10 @@ fn mirror(release: Arc<AtomicUsize>) -> Server {
         let (text, packages) = match release {
             1 => (RELEASE_2.to_vec(), PACKAGES_2),
             2 => (EXPIRING.to_vec(), PACKAGES_1),
-            3 => (String::from_utf8_lossy(RELEASE_1).replace("Acquire", "acquire").into(), PACKAGES_1),
+            3 => (
+                String::from_utf8_lossy(RELEASE_1).replace("Acquire", "acquire").into(),
+                PACKAGES_1,
+            ),
             4 => (RELEASE_1.to_vec(), &b"Package: evil\n"[..]),
             _ => (RELEASE_1.to_vec(), PACKAGES_1),
         };
@@ -103,7 +103,8 @@ fn mirror(release: Arc<AtomicUsize>) -> Server {
             }
             return Reply::new(200, text).with("ETag", &tag);
         }
-        if path == format!("dists/bookworm/main/binary-amd64/by-hash/SHA256/{hash}") || release == 4 {
+        if path == format!("dists/bookworm/main/binary-amd64/by-hash/SHA256/{hash}") || release == 4
+        {
             return Reply::new(200, packages);
         }
         match path {
@@ -139,7 +140,8 @@ fn packages_are_pinned_by_a_signed_release() {
     assert_eq!(world.packages(&ask).unwrap(), packages);
     assert_eq!(paths(&server)[2..], ["InRelease"]);
     // Another question on the same release needs no network but for that.
-    let both = DebianAsk { include: vec!["qemu-user-static".into(), "hello".into()], ..ask.clone() };
+    let both =
+        DebianAsk { include: vec!["qemu-user-static".into(), "hello".into()], ..ask.clone() };
     let names: Vec<_> = world.packages(&both).unwrap().into_iter().map(|p| p.name).collect();
     assert_eq!(names, ["hello", "qemu-user-static"]);
     assert_eq!(paths(&server)[3..], ["InRelease"]);
@@ -170,7 +172,10 @@ fn a_newer_release_is_taken_and_an_older_one_refused() {
     assert_eq!(world.packages(&ask).unwrap()[0].version, "1.0-2");
     release.store(0, Ordering::SeqCst);
     let error = world.packages(&ask).unwrap_err();
-    assert!(error.message.contains("2024-06-03") && error.message.contains("2024-06-04"), "{error:?}");
+    assert!(
+        error.message.contains("2024-06-03") && error.message.contains("2024-06-04"),
+        "{error:?}"
+    );
     release.store(1, Ordering::SeqCst);
     assert_eq!(world.packages(&ask).unwrap()[0].version, "1.0-2");
 }
@@ -209,9 +214,14 @@ fn an_index_that_the_release_does_not_vouch_for_is_refused() {
     let (world, server) = (World::new(), steady(4));
     let error = world.packages(&debian_ask(&server)).unwrap_err();
     assert!(error.message.contains("sha256:") || error.message.contains("bytes"), "{error:?}");
-    assert!(!world.dir.path().join("store/mabuild/downloads/sha256").join(
-        Digest::sha256("Package: evil\n").hex()
-    ).exists());
+    assert!(
+        !world
+            .dir
+            .path()
+            .join("store/mabuild/downloads/sha256")
+            .join(Digest::sha256("Package: evil\n").hex())
+            .exists()
+    );
 }
 
 #[test]
@@ -260,7 +270,10 @@ fn the_mirror_comes_from_question_environment_or_apt() {
     let ask = DebianAsk { mirror: None, ..debian_ask(&server) };
     let lists = world.dir.path().join("apt/sources.list.d");
     std::fs::create_dir_all(&lists).unwrap();
-    let text = format!("Types: deb\nURIs: {}\nSuites: bookworm\nComponents: main\n", server.url("/debian/"));
+    let text = format!(
+        "Types: deb\nURIs: {}\nSuites: bookworm\nComponents: main\n",
+        server.url("/debian/")
+    );
     std::fs::write(lists.join("debian.sources"), text).unwrap();
     assert_eq!(world.packages(&ask).unwrap().len(), 1);
     let other = Server::start(|_| Reply::new(404, ""));
@@ -336,7 +349,10 @@ fn an_archive_is_pinned_by_its_file_of_checksums() {
     });
     let ask = rootfs(&server.url("/x.tar.gz?v=1"), Some(&server.url("/sums")), None);
     for _ in 0..2 {
-        assert_eq!(archive_digest(&world.pin(&ask).unwrap()), format!("sha512:{}", "ab".repeat(64)));
+        assert_eq!(
+            archive_digest(&world.pin(&ask).unwrap()),
+            format!("sha512:{}", "ab".repeat(64))
+        );
     }
     changed.store(true, Ordering::SeqCst);
     assert_eq!(archive_digest(&world.pin(&ask).unwrap()), format!("sha512:{}", "cd".repeat(64)));
@@ -378,7 +394,9 @@ fn a_local_archive_that_shows_no_change_is_not_read_again() {
     let store = Store::open(&world.dir.path().join("store")).unwrap();
     let note = store.memo("archive", &path).unwrap();
     let other = Digest::sha256("noted").to_string();
-    store.put_memo("archive", &path, &note.replace(&Digest::sha256("tar").to_string(), &other)).unwrap();
+    store
+        .put_memo("archive", &path, &note.replace(&Digest::sha256("tar").to_string(), &other))
+        .unwrap();
     assert_eq!(archive_digest(&world.pin(&ask).unwrap()), other);
 }
 
@@ -494,11 +512,13 @@ fn facts_of_contexts_and_upstreams_come_together() {
         checksum: None,
     };
     let upstream = rootfs(context.join("a").to_str().unwrap(), None, None);
-    let facts =
-        find_facts(&world.run(), vec![ask("a"), ask("missing")], vec![upstream.clone()]);
+    let facts = find_facts(&world.run(), vec![ask("a"), ask("missing")], vec![upstream.clone()]);
     assert_eq!(facts.files(&ask("a")).unwrap().matches.len(), 1);
     assert!(facts.files(&ask("missing")).unwrap_err().contains("matches no file"));
-    assert_eq!(archive_digest(&facts.upstream(&upstream).unwrap()), Digest::sha256("a").to_string());
+    assert_eq!(
+        archive_digest(&facts.upstream(&upstream).unwrap()),
+        Digest::sha256("a").to_string()
+    );
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ impl Native {
     ) -> Result<Base, Stop> {
         match pin {
             Pin::Archive { digest, location } => {
-                let key = base_key("archive", &[digest.clone()], spec.source_date);
+                let key = base_key("archive", std::slice::from_ref(digest), spec.source_date);
                 let history = vec![format!("rootfs {digest}")];
                 self.layered(&key, history, spec, knobs, built, |built| {
                     let begun = Instant::now();
@@ -71,7 +71,7 @@ impl Native {
                     })
                 })
             }
-            Pin::Layout { manifest, path } => self.from_layout(manifest, path, spec),
+            Pin::Layout { manifest, path } => self.layout_base(manifest, path, spec),
         }
     }
 
@@ -103,8 +103,7 @@ impl Native {
         let downloads = built.phases.download;
         let entries = read(built)?;
         let date = spec.source_date.unwrap_or_else(|| newest(&entries));
-        built.phases.unpack +=
-            begun.elapsed().as_secs_f64() - (built.phases.download - downloads);
+        built.phases.unpack += begun.elapsed().as_secs_f64() - (built.phases.download - downloads);
         let begun = Instant::now();
         let layer = self.put_layer(key, entries, &self.packing(date, knobs))?;
         built.phases.pack += begun.elapsed().as_secs_f64();
@@ -121,8 +120,7 @@ impl Native {
         };
         let mut file = File::open(path).map_err(|e| bad(&e))?;
         let reader = plain(&mut file).map_err(|e| bad(&e))?;
-        let entries =
-            read_tar(reader, self.spool()?, &Limits::default()).map_err(|e| bad(&e))?;
+        let entries = read_tar(reader, self.spool()?, &Limits::default()).map_err(|e| bad(&e))?;
         // The root directory belongs to whoever unpacks the image.
         Ok(entries.into_iter().filter(|e| !e.path.is_empty()).collect())
     }
@@ -141,12 +139,7 @@ impl Native {
         Ok(entries.into_iter().filter(|e| !e.path.is_empty()).collect())
     }
 
-    fn from_layout(
-        &self,
-        manifest: &str,
-        path: &str,
-        spec: &BuildSpec,
-    ) -> Result<Base, Stop> {
+    fn layout_base(&self, manifest: &str, path: &str, spec: &BuildSpec) -> Result<Base, Stop> {
         let bad = |e: mabuild_oci::Error| {
             Fault::step(format!("cannot take {manifest} out of the OCI layout {path}: {e}"))
         };

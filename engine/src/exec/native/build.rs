@@ -35,14 +35,9 @@ pub(super) enum Made {
     /// Nothing but config.
     Config,
     /// A layer, out of the store or new.
-    Layer {
-        layer: Layer,
-        cached: bool,
-    },
+    Layer { layer: Box<Layer>, cached: bool },
     /// A step that changed no file.
-    Unchanged {
-        cached: bool,
-    },
+    Unchanged { cached: bool },
 }
 
 pub(super) fn build(native: &Native, spec: &BuildSpec, knobs: &Knobs) -> Result<Built, Stop> {
@@ -107,7 +102,12 @@ impl Build<'_> {
         Ok(None)
     }
 
-    fn step(&mut self, number: usize, of: usize, step: &Step<crate::spec::Built>) -> Result<(), Stop> {
+    fn step(
+        &mut self,
+        number: usize,
+        of: usize,
+        step: &Step<crate::spec::Built>,
+    ) -> Result<(), Stop> {
         let text = step.op.describe();
         let made = match &step.op {
             Op::Run { words, network } => {
@@ -133,7 +133,7 @@ impl Build<'_> {
                 if !cached {
                     self.built.bytes += layer.descriptor.size;
                 }
-                self.layers.push(layer);
+                self.layers.push(*layer);
                 self.view = None;
                 self.tables = None;
             }
@@ -221,13 +221,13 @@ impl Build<'_> {
         if let Some(Some(row)) = self.native.store.step(&key)
             && let Some(layer) = Layer::of_row(&row)
         {
-            return Ok(Made::Layer { layer, cached: true });
+            return Ok(Made::Layer { layer: Box::new(layer), cached: true });
         }
         let begun = Instant::now();
         let entries = items.into_iter().map(|Item { entry, .. }| entry).collect();
         let layer = self.native.put_layer(&key, entries, &self.native.packing(date, self.knobs))?;
         self.built.phases.pack += begun.elapsed().as_secs_f64();
-        Ok(Made::Layer { layer, cached: false })
+        Ok(Made::Layer { layer: Box::new(layer), cached: false })
     }
 
     fn view(&mut self) -> Result<&FsView, Fault> {
@@ -272,7 +272,7 @@ impl Build<'_> {
         (config.os, config.architecture, config.variant) =
             (platform.os, platform.architecture, platform.variant);
         config.created = rfc3339(self.date).ok();
-        config.rootfs.diff_ids = self.layers.iter().map(|l| l.diff_id.clone()).collect();
+        config.rootfs.diff_ids = self.layers.iter().map(|l| l.diff_id).collect();
         let layout = self.native.store.layout();
         let bytes = config.to_bytes().map_err(unwritable)?;
         let descriptor = layout.write_blob(media_type::CONFIG, &bytes).map_err(unwritable)?;

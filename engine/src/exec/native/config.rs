@@ -109,17 +109,8 @@ impl State {
 
     /// Puts the settings of the image on top.
     pub fn settings(&mut self, settings: &Settings) {
-        let Settings {
-            env,
-            labels,
-            entrypoint,
-            cmd,
-            expose,
-            volumes,
-            workdir,
-            user,
-            stop_signal,
-        } = settings;
+        let Settings { env, labels, entrypoint, cmd, expose, volumes, workdir, user, stop_signal } =
+            settings;
         for (name, value) in env {
             self.env(name, value);
         }

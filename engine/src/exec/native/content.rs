@@ -12,7 +12,9 @@ const LIMIT: u64 = 16 << 20;
 /// The bytes of a small file.
 pub(super) fn bytes(content: &Content, size: u64) -> Result<Vec<u8>, Fault> {
     if size > LIMIT {
-        return Err(Fault::step(format!("a user table of {size} bytes is over the limit of {LIMIT}")));
+        return Err(Fault::step(format!(
+            "a user table of {size} bytes is over the limit of {LIMIT}"
+        )));
     }
     let unreadable = |e: std::io::Error| Fault::environment(format!("cannot read a layer: {e}"));
     match content {

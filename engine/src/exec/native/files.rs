@@ -19,7 +19,9 @@ pub(super) struct Item {
 impl Item {
     pub fn plain(entry: Entry) -> Self {
         let id = match &entry.kind {
-            EntryKind::File { content: Content::Bytes(bytes), .. } => *blake3::hash(bytes).as_bytes(),
+            EntryKind::File { content: Content::Bytes(bytes), .. } => {
+                *blake3::hash(bytes).as_bytes()
+            }
             _ => [0; 32],
         };
         Self { entry, id }
@@ -33,6 +35,9 @@ pub(super) struct Wish {
     pub mode: Option<u32>,
     pub date: i64,
 }
+
+/// Gives the entries of a file that is an archive; none for any other file.
+pub(super) type Unpack<'a> = &'a mut dyn FnMut(&Path) -> Result<Option<Vec<Entry>>, Fault>;
 
 /// Collects the entries of one layer over a view of what lies below.
 pub(super) struct Layering<'v> {
@@ -116,7 +121,10 @@ impl<'v> Layering<'v> {
                 continue;
             }
             if self.view.lookup(dir).is_some() || self.items.contains_key(dir) {
-                return Err(Fault::step(format!("{} is in the way: it is no directory", text(dir))));
+                return Err(Fault::step(format!(
+                    "{} is in the way: it is no directory",
+                    text(dir)
+                )));
             }
             let entry = Entry::new(dir, EntryKind::Dir)
                 .with_mode(mode)
@@ -151,7 +159,10 @@ impl<'v> Layering<'v> {
     pub fn remove(&mut self, path: &str) -> Result<(), Fault> {
         let path = self.follow_parents(path)?;
         if self.view.lookup(&path).is_none() {
-            return Err(Fault::step(format!("cannot remove {}: the image has no such path", text(&path))));
+            return Err(Fault::step(format!(
+                "cannot remove {}: the image has no such path",
+                text(&path)
+            )));
         }
         let item = Item::plain(Entry::new(path.clone(), EntryKind::Whiteout));
         self.items.insert(path, item);
@@ -177,7 +188,7 @@ impl<'v> Layering<'v> {
         set: &FileSet,
         dest: &str,
         wish: Wish,
-        unpack: &mut dyn FnMut(&Path) -> Result<Option<Vec<Entry>>, Fault>,
+        unpack: Unpack<'_>,
     ) -> Result<(), Fault> {
         let into = dest.ends_with('/');
         if set.matches.len() > 1 && !into {
@@ -277,7 +288,9 @@ impl<'v> Layering<'v> {
             let before = found.len();
             matches(view, tree, source, &mut found);
             if found.len() == before {
-                return Err(Fault::step(format!("`{source}` is not in the image that is copied from")));
+                return Err(Fault::step(format!(
+                    "`{source}` is not in the image that is copied from"
+                )));
             }
         }
         let into = dest.ends_with('/');
@@ -342,19 +355,16 @@ fn below<'t>(
     tree: &'t BTreeMap<Vec<u8>, Entry>,
     root: &'t [u8],
 ) -> impl Iterator<Item = (&'t Vec<u8>, &'t Entry)> {
-    tree.range(root.to_vec()..).take_while(|(path, _)| path.starts_with(root)).filter(|(path, _)| {
-        // `a.b` sorts between `a` and `a/b`.
-        root.is_empty() || matches!(path.get(root.len()), None | Some(b'/'))
-    })
+    tree.range(root.to_vec()..).take_while(|(path, _)| path.starts_with(root)).filter(
+        |(path, _)| {
+            // `a.b` sorts between `a` and `a/b`.
+            root.is_empty() || matches!(path.get(root.len()), None | Some(b'/'))
+        },
+    )
 }
 
 /// The paths of an image that a source names.
-fn matches(
-    view: &FsView,
-    tree: &BTreeMap<Vec<u8>, Entry>,
-    source: &str,
-    found: &mut Vec<Vec<u8>>,
-) {
+fn matches(view: &FsView, tree: &BTreeMap<Vec<u8>, Entry>, source: &str, found: &mut Vec<Vec<u8>>) {
     let clean = source.trim_matches('/');
     if !clean.contains(['*', '?', '[']) {
         if let Ok(real) = view.resolve(clean.as_bytes())
@@ -405,5 +415,8 @@ pub(super) fn layer_key(items: &[Item], clamp_mtime: i64) -> Key {
         }
     }
     let list = *hasher.finalize().as_bytes();
-    hash_fields("layer", &[("entries", Value::Digest(&list)), ("clamp", Value::Number(clamp_mtime))])
+    hash_fields(
+        "layer",
+        &[("entries", Value::Digest(&list)), ("clamp", Value::Number(clamp_mtime))],
+    )
 }

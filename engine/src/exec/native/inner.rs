@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use mabuild_oci::layer::{
-    ApplyOptions, Compression, DiffOptions, Entry, Limits, OwnerMode, OwnerTable, PackOptions, apply,
-    apply_tar, diff_trees, diff_upper, pack,
+    ApplyOptions, Compression, DiffOptions, Entry, Limits, OwnerMode, OwnerTable, PackOptions,
+    apply, apply_tar, diff_trees, diff_upper, pack,
 };
 use mabuild_sandbox::inside::Context;
 use mabuild_sandbox::{Exit, OwnerEmulation, RunSpec, remove_tree};
@@ -210,11 +210,8 @@ fn run(request: RunRequest, context: &mut Context) -> Result<RunReply, String> {
                 }
             }
             owners.extend(result.side_owners);
-            let options = DiffOptions {
-                owners: owner_mode(context),
-                table: owners,
-                new_owner: owner,
-            };
+            let options =
+                DiffOptions { owners: owner_mode(context), table: owners, new_owner: owner };
             let entries = if copy {
                 // Without a layer below there is an empty folder to compare with.
                 diff_trees(lowers.first().unwrap_or(&upper), &merged, &options)

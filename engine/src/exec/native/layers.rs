@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mabuild_oci::layer::{Compression, Entry, EntryKind, Limits, PackOptions, decompress, pack, read_tar};
 use mabuild_oci::layer::tree_index::NodeKind;
+use mabuild_oci::layer::{
+    Compression, Entry, EntryKind, Limits, PackOptions, decompress, pack, read_tar,
+};
 use mabuild_oci::layer::{FsView, LayerIndex};
 use mabuild_oci::{Descriptor, Digest};
 
@@ -60,9 +62,9 @@ impl Native {
         let layout = self.store.layout();
         let mut blob = layout.blob_writer().map_err(fault("cannot write a layer"))?;
         let packed = pack(entries, options, &mut blob).map_err(fault("cannot make a layer"))?;
-        blob.commit(Some(packed.digest.clone())).map_err(fault("cannot store a layer"))?;
-        let descriptor = Descriptor::new(packed.media_type, packed.digest.clone(), packed.size);
-        let layer = Layer { diff_id: packed.diff_id.clone(), descriptor };
+        blob.commit(Some(packed.digest)).map_err(fault("cannot store a layer"))?;
+        let descriptor = Descriptor::new(packed.media_type, packed.digest, packed.size);
+        let layer = Layer { diff_id: packed.diff_id, descriptor };
         let stored = self
             .store
             .put_index(&packed.diff_id.to_string(), &packed.index)
@@ -196,7 +198,7 @@ impl Native {
                 config.rootfs.diff_ids.len()
             )));
         }
-        let layers = config.rootfs.diff_ids.iter().cloned().zip(manifest.layers);
+        let layers = config.rootfs.diff_ids.iter().copied().zip(manifest.layers);
         let layers = layers.map(|(diff_id, descriptor)| Layer { diff_id, descriptor }).collect();
         Ok(Below { config, layers })
     }

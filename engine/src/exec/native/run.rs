@@ -87,7 +87,7 @@ impl Build<'_> {
         if let Some(row) = native.store.step(&key) {
             tell(true);
             return Ok(match row.as_ref().and_then(Layer::of_row) {
-                Some(layer) => Made::Layer { layer, cached: true },
+                Some(layer) => Made::Layer { layer: Box::new(layer), cached: true },
                 None => Made::Unchanged { cached: true },
             });
         }
@@ -122,7 +122,8 @@ impl Build<'_> {
             ExitReply::Code(0) => self.keep(&key, &reply, &job.path),
             ExitReply::Code(code) => Err(Fault::step(ended(command, code)).into()),
             ExitReply::Signal(signal) => {
-                Err(Fault::step(format!("`{}` was killed by signal {signal}", command.join(" "))).into())
+                Err(Fault::step(format!("`{}` was killed by signal {signal}", command.join(" ")))
+                    .into())
             }
         }
     }
@@ -149,7 +150,7 @@ impl Build<'_> {
         let descriptor = Descriptor::new(packed.media_type.clone(), digest, packed.size);
         let layer = Layer { diff_id, descriptor };
         store.put_step(key, &Some(layer.row())).map_err(|e| unkept(&e))?;
-        Ok(Made::Layer { layer, cached: false })
+        Ok(Made::Layer { layer: Box::new(layer), cached: false })
     }
 
     /// The key of a step: what is below, what runs and how.
@@ -160,7 +161,7 @@ impl Build<'_> {
         user: &User,
         env: &[(String, String)],
     ) -> Key {
-        let diff_ids: Vec<Digest> = self.layers.iter().map(|l| l.diff_id.clone()).collect();
+        let diff_ids: Vec<Digest> = self.layers.iter().map(|l| l.diff_id).collect();
         let below = match diff_ids.is_empty() {
             true => "scratch".to_owned(),
             false => chain_id(&diff_ids).to_string(),

@@ -32,7 +32,11 @@ pub(super) fn id_mode(map: &IdMap) -> String {
 impl Native {
     /// The trees of a chain, topmost first; what is missing is unpacked. Also gives the seconds
     /// that took.
-    pub(super) fn trees(&self, layers: &[Layer], knobs: &Knobs) -> Result<(Vec<PathBuf>, f64), Stop> {
+    pub(super) fn trees(
+        &self,
+        layers: &[Layer],
+        knobs: &Knobs,
+    ) -> Result<(Vec<PathBuf>, f64), Stop> {
         let begun = Instant::now();
         let mode = match self.copies() {
             true => format!("copied-{}", id_mode(self.id_map()?)),
@@ -42,7 +46,7 @@ impl Native {
         let mut trees: Vec<PathBuf> = Vec::new();
         let mut below: Vec<PathBuf> = Vec::new();
         for layer in layers {
-            diff_ids.push(layer.diff_id.clone());
+            diff_ids.push(layer.diff_id);
             let chain = chain_id(&diff_ids).to_string();
             let tree = self.store.tree_path(&mode, &chain);
             if !tree.join("done").exists() {
@@ -93,7 +97,7 @@ impl Native {
         op: &str,
         request: &impl serde::Serialize,
         knobs: &Knobs,
-        output: Option<Box<dyn FnMut(&[u8]) + Send>>,
+        output: Option<mabuild_sandbox::Output>,
     ) -> Result<R, Stop> {
         let bug = |e: serde_json::Error| Fault {
             kind: crate::event::FailureKind::Bug,

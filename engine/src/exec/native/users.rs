@@ -78,9 +78,7 @@ impl Tables {
 
     fn group(&self, text: &str) -> Result<u32, Fault> {
         let named = self.groups().find(|(name, ..)| *name == text).map(|(_, gid, _)| gid);
-        named
-            .or_else(|| number(text))
-            .ok_or_else(|| self.unknown("group", text, "/etc/group"))
+        named.or_else(|| number(text)).ok_or_else(|| self.unknown("group", text, "/etc/group"))
     }
 
     fn unknown(&self, what: &str, name: &str, file: &str) -> Fault {
@@ -137,10 +135,7 @@ mod tests {
     #[test]
     fn names_bring_their_groups_and_home() {
         let user = tables().user("web").unwrap();
-        assert_eq!(
-            user,
-            User { uid: 33, gid: 34, groups: vec![4, 34], home: "/srv/web".into() }
-        );
+        assert_eq!(user, User { uid: 33, gid: 34, groups: vec![4, 34], home: "/srv/web".into() });
         assert_eq!(tables().user("33").unwrap(), user);
         assert_eq!(tables().user("web:log").unwrap().groups, [4]);
     }

@@ -42,7 +42,10 @@ pub(super) fn hash(path: &Path) -> Result<Stat, String> {
             return Ok(Stat { digest, ..after });
         }
     }
-    Err(format!("{} changes while it is read; stop what writes to it and try again", path.display()))
+    Err(format!(
+        "{} changes while it is read; stop what writes to it and try again",
+        path.display()
+    ))
 }
 
 fn content(file: &mut File, size: u64) -> std::io::Result<([u8; 32], u64)> {

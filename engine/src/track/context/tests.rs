@@ -109,8 +109,11 @@ fn what_is_not_there_is_told_with_what_may_be_meant() {
 #[test]
 fn ignored_files_do_not_exist() {
     let world = World::new(&["a.log", "keep.log", "target/x/y", "target/keep/z", "docs/a", "m"]);
-    std::fs::write(world.context().join(".dockerignore"), "*.log\n!keep.log\ntarget\ndocs\n!target/keep/z\n")
-        .unwrap();
+    std::fs::write(
+        world.context().join(".dockerignore"),
+        "*.log\n!keep.log\ntarget\ndocs\n!target/keep/z\n",
+    )
+    .unwrap();
     assert_eq!(
         world.shown(&["."]),
         "/: .dockerignore keep.log m target/ target/keep/ target/keep/z"

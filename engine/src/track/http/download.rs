@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use mabuild_oci::Digest;
 use mabuild_oci::digest::Hasher;
-use reqwest::header::{CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE};
+use reqwest::header::{
+    CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
+};
 use reqwest::{Response, StatusCode, Url};
 use tempfile::NamedTempFile;
 
+use super::Client;
 use super::error::{FetchError, Trouble, mask};
 use super::retry::Tries;
-use super::Client;
 use crate::store::{Store, StoreError};
 
 /// Bytes that are hashed and written at once.
@@ -102,7 +104,8 @@ impl Client {
         progress: &Progress,
     ) -> Result<(), Trouble> {
         let _permit = self.permit(url).await;
-        let local = |e: &dyn std::fmt::Display| Trouble::fatal(url, &format!("cannot keep it: {e}"));
+        let local =
+            |e: &dyn std::fmt::Display| Trouble::fatal(url, &format!("cannot keep it: {e}"));
         let mut response = self.send(url, part.headers()).await?;
         let total = match response.status() {
             StatusCode::PARTIAL_CONTENT => match content_range(&response) {

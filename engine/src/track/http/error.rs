@@ -55,7 +55,9 @@ impl Trouble {
     pub fn refused(url: &Url, status: StatusCode) -> Self {
         let help = match status.as_u16() {
             401 | 403 => "it needs a login, or the address is wrong",
-            404 | 410 => "there is nothing at this address: check its spelling, or whether it moved",
+            404 | 410 => {
+                "there is nothing at this address: check its spelling, or whether it moved"
+            }
             407 => "the proxy needs a login",
             _ => "check the address",
         };

@@ -7,19 +7,19 @@ mod download;
 mod error;
 mod retry;
 #[cfg(test)]
-pub(crate) mod testserver;
-#[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod testserver;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use reqwest::header::{
     ACCEPT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
 };
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{NoProxy, Proxy, Response, StatusCode, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use download::Expected;
@@ -99,33 +99,48 @@ pub(crate) struct Client {
 
 #[derive(Debug)]
 struct Inner {
-    http: reqwest::Client,
+    /// Made by the first request: reading the certificates of the machine takes longer than a run
+    /// without news.
+    transport: OnceLock<Result<Transport, String>>,
     options: HttpOptions,
-    /// Why certificates cannot be checked on this machine.
-    no_certificates: Option<String>,
+    proxies: Vec<Proxy>,
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
     downloaded: AtomicU64,
     random: AtomicU64,
 }
 
-impl Client {
-    /// Makes a client. Fails on proxies that are no addresses.
-    pub fn new(options: HttpOptions) -> Result<Self, String> {
-        let (http, no_certificates) = match builder(&options)?.build() {
-            Ok(http) => (http, None),
+/// What requests go through.
+#[derive(Debug)]
+struct Transport {
+    http: reqwest::Client,
+    /// Why certificates cannot be checked on this machine.
+    no_certificates: Option<String>,
+}
+
+impl Transport {
+    fn new(options: &HttpOptions, proxies: &[Proxy]) -> Result<Self, String> {
+        match builder(options, proxies).build() {
+            Ok(http) => Ok(Self { http, no_certificates: None }),
             // A machine without CA certificates can still use plain http: all that is fetched is
             // verified by digest or signature.
             Err(e) => {
-                let http = builder(&options)?.tls_certs_only([]).build();
-                let http = http.map_err(|e| format!("cannot set up the HTTP client: {e}"))?;
-                (http, Some(error::cause(&e)))
+                let http = builder(options, proxies).tls_certs_only([]).build();
+                let http = http.map_err(|e| format!("the HTTP client: {}", error::cause(&e)))?;
+                Ok(Self { http, no_certificates: Some(error::cause(&e)) })
             }
-        };
+        }
+    }
+}
+
+impl Client {
+    /// Makes a client. Fails on proxies that are no addresses.
+    pub fn new(options: HttpOptions) -> Result<Self, String> {
+        let proxies = proxies(&options.env)?;
         let random = AtomicU64::new(options.seed);
         let inner = Inner {
-            http,
+            transport: OnceLock::new(),
             options,
-            no_certificates,
+            proxies,
             hosts: Mutex::default(),
             downloaded: AtomicU64::new(0),
             random,
@@ -197,10 +212,15 @@ impl Client {
     async fn send(&self, url: &Url, mut headers: HeaderMap) -> Result<Response, Trouble> {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let stall = self.inner.options.stall_timeout;
-        let sent = self.inner.http.get(url.clone()).headers(headers).send();
+        let transport = self
+            .inner
+            .transport
+            .get_or_init(|| Transport::new(&self.inner.options, &self.inner.proxies));
+        let transport = transport.as_ref().map_err(|e| Trouble::fatal(url, e))?;
+        let sent = transport.http.get(url.clone()).headers(headers).send();
         let response = match tokio::time::timeout(stall, sent).await {
             Ok(Ok(response)) => response,
-            Ok(Err(e)) => return Err(self.unsent(url, e)),
+            Ok(Err(e)) => return Err(unsent(transport, url, &e)),
             Err(_) => return Err(Trouble::again(format!("no answer for {stall:?}"))),
         };
         let status = response.status();
@@ -213,20 +233,6 @@ impl Client {
             _ if status.is_server_error() => Err(Trouble::status(&response)),
             _ => Err(Trouble::refused(url, status)),
         }
-    }
-
-    fn unsent(&self, url: &Url, e: reqwest::Error) -> Trouble {
-        let cause = error::cause(&e);
-        if let (Some(why), "https") = (&self.inner.no_certificates, url.scheme()) {
-            return Trouble::fatal(
-                url,
-                &format!("this machine has no CA certificates ({why}); install ca-certificates"),
-            );
-        }
-        if e.is_redirect() || e.is_builder() || cause.contains("certificate") {
-            return Trouble::unreachable(url, &cause);
-        }
-        Trouble::again(cause)
     }
 
     /// The next piece of a body.
@@ -277,13 +283,29 @@ impl Client {
     }
 }
 
+/// What to make of a request that got no answer.
+fn unsent(transport: &Transport, url: &Url, e: &reqwest::Error) -> Trouble {
+    let cause = error::cause(e);
+    if let (Some(why), "https") = (&transport.no_certificates, url.scheme()) {
+        let help = "install the package ca-certificates";
+        return Trouble::fatal(
+            url,
+            &format!("this machine has no CA certificates ({why}); {help}"),
+        );
+    }
+    if e.is_redirect() || e.is_builder() || cause.contains("certificate") {
+        return Trouble::unreachable(url, &cause);
+    }
+    Trouble::again(cause)
+}
+
 fn insert(headers: &mut HeaderMap, name: reqwest::header::HeaderName, value: Option<&str>) {
     if let Some(value) = value.and_then(|v| HeaderValue::from_str(v).ok()) {
         headers.insert(name, value);
     }
 }
 
-fn builder(options: &HttpOptions) -> Result<reqwest::ClientBuilder, String> {
+fn builder(options: &HttpOptions, proxies: &[Proxy]) -> reqwest::ClientBuilder {
     let policy = reqwest::redirect::Policy::custom(|attempt| {
         let from_https = attempt.previous().last().is_some_and(|u| u.scheme() == "https");
         if attempt.previous().len() > 10 {
@@ -294,28 +316,32 @@ fn builder(options: &HttpOptions) -> Result<reqwest::ClientBuilder, String> {
             attempt.follow()
         }
     });
-    let mut builder = reqwest::Client::builder()
+    let builder = reqwest::Client::builder()
         .user_agent(concat!("mabuild/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(options.connect_timeout)
         .redirect(policy)
+        // Only the environment that was given counts, not that of the process.
         .no_proxy();
+    proxies.iter().cloned().fold(builder, reqwest::ClientBuilder::proxy)
+}
+
+/// The proxies that an environment names.
+fn proxies(env: &BTreeMap<String, String>) -> Result<Vec<Proxy>, String> {
     let var = |name: &str| {
-        let value = options.env.get(name).or_else(|| options.env.get(&name.to_uppercase()));
-        value.filter(|v| !v.is_empty())
+        env.get(name).or_else(|| env.get(&name.to_uppercase())).filter(|value| !value.is_empty())
     };
-    let none = var("no_proxy").and_then(|list| reqwest::NoProxy::from_string(list));
-    let makers: [(&str, fn(&str) -> reqwest::Result<reqwest::Proxy>); 3] = [
-        ("http_proxy", |url| reqwest::Proxy::http(url)),
-        ("https_proxy", |url| reqwest::Proxy::https(url)),
-        ("all_proxy", |url| reqwest::Proxy::all(url)),
+    let none = var("no_proxy").and_then(|list| NoProxy::from_string(list));
+    let proxy = |name: &str, make: fn(&str) -> reqwest::Result<Proxy>| {
+        let Some(address) = var(name) else { return Ok(None) };
+        let proxy = make(address).map_err(|e| {
+            format!("{name} is `{}`, which is no proxy: {}", mask(address), error::cause(&e))
+        })?;
+        Ok::<_, String>(Some(proxy.no_proxy(none.clone())))
+    };
+    let all = [
+        proxy("http_proxy", |url| Proxy::http(url))?,
+        proxy("https_proxy", |url| Proxy::https(url))?,
+        proxy("all_proxy", |url| Proxy::all(url))?,
     ];
-    for (name, make) in makers {
-        if let Some(address) = var(name) {
-            let proxy = make(address).map_err(|e| {
-                format!("{name} is `{}`, which is no proxy: {}", mask(address), error::cause(&e))
-            })?;
-            builder = builder.proxy(proxy.no_proxy(none.clone()));
-        }
-    }
-    Ok(builder)
+    Ok(all.into_iter().flatten().collect())
 }

@@ -73,7 +73,9 @@ async fn a_wrong_address_is_not_tried_again() {
 #[tokio::test]
 async fn a_wait_that_the_server_asks_for_is_kept_but_capped() {
     let options = HttpOptions { longest_pause: Duration::from_millis(300), ..quick() };
-    for (header, date) in [("3600", ""), ("Fri, 20 Nov 2026 10:00:09 GMT", "Fri, 20 Nov 2026 10:00:00 GMT")] {
+    for (header, date) in
+        [("3600", ""), ("Fri, 20 Nov 2026 10:00:09 GMT", "Fri, 20 Nov 2026 10:00:00 GMT")]
+    {
         let server = Server::start(move |r| match r.number {
             0 => Reply::new(429, "").with("Retry-After", header).with("Date", date),
             _ => Reply::new(200, "x"),
@@ -132,7 +134,10 @@ async fn a_reset_download_goes_on_where_it_broke() {
     assert_eq!(download(&server, &store).await.unwrap(), body());
     let requests = server.requests();
     let ranges: Vec<_> = requests.iter().map(|r| r.range()).collect();
-    assert_eq!(ranges, [None, Some(100_000), Some(200_000), Some(300_000), Some(400_000), Some(500_000)]);
+    assert_eq!(
+        ranges,
+        [None, Some(100_000), Some(200_000), Some(300_000), Some(400_000), Some(500_000)]
+    );
     assert_eq!(requests[1].header("if-range"), Some("\"a\""));
 }
 

@@ -14,10 +14,10 @@ use mabuild_distro::debian::PackageIndex;
 use mabuild_distro::debian::extract::closure;
 use serde::{Deserialize, Serialize};
 
-use crate::track::local::blocking;
-use crate::track::{Shared, wrong};
 use super::{Answer, Tracker};
 use crate::facts::{DebianAsk, FactError, PackagePin, Pin};
+use crate::track::local::blocking;
+use crate::track::{Shared, wrong};
 use archive::{Archive, Seen};
 use once::Once;
 
@@ -79,10 +79,7 @@ pub(super) async fn pins(
     let (include, what) = (ask.include.clone(), archive.shown());
     let resolved = blocking(move || resolve(&index, &include, &what)).await?;
     let text = serde_json::to_string(&resolved).map_err(|e| wrong(e.to_string()))?;
-    shared
-        .store
-        .put_memo("debian-packages", &note, &text)
-        .map_err(|e| wrong(e.to_string()))?;
+    shared.store.put_memo("debian-packages", &note, &text).map_err(|e| wrong(e.to_string()))?;
     Ok(located(&archive, resolved))
 }
 

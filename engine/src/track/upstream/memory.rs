@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::facts::FactError;
 use crate::track::Shared;
 use crate::track::http::{Condition, Fetched};
 use crate::track::local::blocking;
 use crate::track::wrong;
-use crate::facts::FactError;
 use mabuild_oci::Digest;
 
 /// Form of the notes.

@@ -6,10 +6,10 @@ use mabuild_lang::platform::Platform;
 use mabuild_oci::image::Document;
 use mabuild_oci::{Descriptor, Digest, ImageConfig, Layout, media_type};
 
-use crate::track::local::blocking;
-use crate::track::{Shared, wrong};
 use super::{Answer, Tracker};
 use crate::facts::Pin;
+use crate::track::local::blocking;
+use crate::track::{Shared, wrong};
 
 /// Indexes in indexes that are followed.
 const DEEPEST: usize = 4;
@@ -68,13 +68,15 @@ fn choose(layout: &Layout, reference: Option<&str>) -> Result<Vec<Descriptor>, S
     names.dedup();
     let names = if names.is_empty() { "no names".to_owned() } else { names.join(", ") };
     let Some(reference) = reference else {
-        let single = entries.iter().all(|d| d.ref_name() == entries.first().and_then(|f| f.ref_name()));
+        let single =
+            entries.iter().all(|d| d.ref_name() == entries.first().and_then(|f| f.ref_name()));
         return match single {
             true => Ok(entries),
             false => Err(format!("it has several images; name one: {names}")),
         };
     };
-    let named = |d: &Descriptor| d.ref_name() == Some(reference) || d.digest.to_string() == reference;
+    let named =
+        |d: &Descriptor| d.ref_name() == Some(reference) || d.digest.to_string() == reference;
     let found: Vec<Descriptor> = entries.iter().filter(|d| named(d)).cloned().collect();
     if found.is_empty() {
         return Err(format!("it has no image `{reference}`; it has {names}"));

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use mabuild_oci::Digest;
 use mabuild_oci::digest::Hasher;
 
-use crate::track::http::mask;
-use crate::track::local::{blocking, digest};
-use crate::track::{Shared, is_address, wrong};
 use super::{Answer, Tracker, checksums, memory};
 use crate::facts::{FactError, Pin};
 use crate::store::Stat;
+use crate::track::http::mask;
+use crate::track::local::{blocking, digest};
+use crate::track::{Shared, is_address, wrong};
 
 /// The largest file of checksums that is read.
 const LARGEST: u64 = 16 << 20;
@@ -62,7 +62,8 @@ impl Rootfs {
             let text = blocking(move || {
                 std::fs::read(&path).map_err(|e| wrong(format!("cannot read {path}: {e}")))
             });
-            return checksums::find(&String::from_utf8_lossy(&text.await?), name).map_err(|e| bad(&e));
+            return checksums::find(&String::from_utf8_lossy(&text.await?), name)
+                .map_err(|e| bad(&e));
         }
         let current = memory::current(shared, "checksums", list, LARGEST).await?;
         let text = String::from_utf8_lossy(&current.bytes);

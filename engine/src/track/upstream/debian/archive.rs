@@ -7,11 +7,11 @@ use mabuild_distro::debian::{Keyring, Release, verify_inrelease};
 use mabuild_oci::Digest;
 use serde::{Deserialize, Serialize};
 
+use super::super::memory;
+use crate::facts::{DebianAsk, FactError};
 use crate::track::http::mask;
 use crate::track::local::blocking;
 use crate::track::{Shared, wrong};
-use super::super::memory;
-use crate::facts::{DebianAsk, FactError};
 
 /// Where packages come from when neither the file nor the machine says anything.
 const DEFAULT_MIRROR: &str = "http://ftp.debian.org/debian";
@@ -121,10 +121,7 @@ impl Archive {
             keyring: self.keyring_id.clone(),
         };
         let text = serde_json::to_string(&mark).map_err(|e| wrong(e.to_string()))?;
-        shared
-            .store
-            .put_memo("debian-release", &place, &text)
-            .map_err(|e| wrong(e.to_string()))?;
+        shared.store.put_memo("debian-release", &place, &text).map_err(|e| wrong(e.to_string()))?;
         Ok(Arc::new(seen))
     }
 
@@ -175,8 +172,10 @@ fn keys(path: Option<&str>) -> Result<(Keyring, String), FactError> {
         let id = format!("embedded-{}", Digest::sha256(names.join(" ")).hex());
         return Ok((keyring, id));
     };
-    let bytes = std::fs::read(path).map_err(|e| wrong(format!("cannot read the keys {path}: {e}")))?;
-    let keyring = Keyring::from_bytes(&bytes).map_err(|e| wrong(format!("the keys {path}: {e}")))?;
+    let bytes =
+        std::fs::read(path).map_err(|e| wrong(format!("cannot read the keys {path}: {e}")))?;
+    let keyring =
+        Keyring::from_bytes(&bytes).map_err(|e| wrong(format!("the keys {path}: {e}")))?;
     Ok((keyring, format!("file-{}", Digest::sha256(&bytes).hex())))
 }
 

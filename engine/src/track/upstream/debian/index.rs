@@ -7,11 +7,11 @@ use std::sync::Arc;
 use mabuild_distro::debian::release::ReleaseFile;
 use mabuild_distro::debian::{Compression, PackageIndex, Release, decompress};
 
+use super::archive::{Archive, Seen};
+use crate::facts::{DebianAsk, FactError};
 use crate::track::http::Expected;
 use crate::track::local::{blocking, digest};
 use crate::track::{Shared, wrong};
-use super::archive::{Archive, Seen};
-use crate::facts::{DebianAsk, FactError};
 
 /// The largest index that is parsed, in bytes after decompression.
 const LARGEST: u64 = 2 << 30;
@@ -84,10 +84,8 @@ async fn fetch_form(
     name: &str,
     file: &ReleaseFile,
 ) -> Result<PathBuf, FactError> {
-    let expected = Expected {
-        digest: digest(&format!("sha256:{}", file.sha256))?,
-        size: Some(file.size),
-    };
+    let expected =
+        Expected { digest: digest(&format!("sha256:{}", file.sha256))?, size: Some(file.size) };
     let what = format!("{} {name}", release.codename);
     if let Some(by_hash) = release.by_hash_path(name) {
         match shared.download_as(&archive.address(&by_hash), expected, &what).await {
