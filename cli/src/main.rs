@@ -21,7 +21,8 @@ fn main() -> ExitCode {
     // In a process that the sandbox started for itself this does the work and never returns.
     mabuild_engine::exec::native::init();
     let cli = args::Cli::parse();
-    match context::Context::new(&cli.global).and_then(|context| commands::run(&context, cli.command))
+    match context::Context::new(&cli.global)
+        .and_then(|context| commands::run(&context, cli.command))
     {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop::Stop(code)) => ExitCode::from(code),

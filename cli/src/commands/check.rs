@@ -7,7 +7,9 @@ use crate::term::diagnostics;
 
 /// Arguments of `check`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 no error, 2 errors.\n\nExamples:\n  mabuild check\n  mabuild check -f images/mabuild.kdl --format json")]
+#[command(
+    after_help = "Exit codes: 0 no error, 2 errors.\n\nExamples:\n  mabuild check\n  mabuild check -f images/mabuild.kdl --format json"
+)]
 pub struct Args {
     #[command(flatten)]
     project: ProjectArgs,

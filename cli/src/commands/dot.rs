@@ -10,7 +10,9 @@ use crate::stop::Stop;
 
 /// Arguments of `graph dot`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  mabuild graph dot | dot -Tsvg > graph.svg\n  mabuild graph dot --status --cluster | dot -Tpng > graph.png\n  mabuild graph dot web --by platform --platform linux/arm64")]
+#[command(
+    after_help = "Examples:\n  mabuild graph dot | dot -Tsvg > graph.svg\n  mabuild graph dot --status --cluster | dot -Tpng > graph.png\n  mabuild graph dot web --by platform --platform linux/arm64"
+)]
 pub struct Args {
     #[command(flatten)]
     target: TargetArgs,

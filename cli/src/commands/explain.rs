@@ -9,7 +9,9 @@ use crate::stop::{self, Stop};
 
 /// Arguments of `graph explain`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  mabuild graph explain web\n  mabuild graph explain web@linux/arm64 --format json")]
+#[command(
+    after_help = "Examples:\n  mabuild graph explain web\n  mabuild graph explain web@linux/arm64 --format json"
+)]
 pub struct Args {
     /// NAME, NAME@PLATFORM, a group, or a glob
     #[arg(value_name = "TARGET", required = true)]

@@ -11,7 +11,9 @@ use crate::term::diagnostics;
 
 /// Arguments of `fmt`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Names the files that it changes on standard output.\n\nExit codes: 0 all is well, 1 a file would change (--check), 2 a file cannot be read.\n\nExamples:\n  mabuild fmt\n  mabuild fmt --check\n  mabuild fmt teams/web.kdl")]
+#[command(
+    after_help = "Names the files that it changes on standard output.\n\nExit codes: 0 all is well, 1 a file would change (--check), 2 a file cannot be read.\n\nExamples:\n  mabuild fmt\n  mabuild fmt --check\n  mabuild fmt teams/web.kdl"
+)]
 pub struct Args {
     /// Files to format [default: the main file and all that it includes]
     #[arg(value_name = "FILE")]

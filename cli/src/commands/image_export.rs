@@ -11,7 +11,9 @@ use crate::stop::Stop;
 
 /// Arguments of `image export`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  mabuild image export web --to oci-archive web.tar\n  mabuild image export web --to docker-archive web.tar --platform linux/amd64\n  mabuild image export web --to directory root --platform linux/arm64")]
+#[command(
+    after_help = "Examples:\n  mabuild image export web --to oci-archive web.tar\n  mabuild image export web --to docker-archive web.tar --platform linux/amd64\n  mabuild image export web --to directory root --platform linux/arm64"
+)]
 pub struct Args {
     /// NAME, NAME:TAG, or the digest of an index
     image: String,

@@ -11,7 +11,9 @@ use crate::stop::Stop;
 
 /// Arguments of `image inspect`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  mabuild image inspect web\n  mabuild image inspect web:1.0 --format json | jq '.configs[].config.Env'")]
+#[command(
+    after_help = "Examples:\n  mabuild image inspect web\n  mabuild image inspect web:1.0 --format json | jq '.configs[].config.Env'"
+)]
 pub struct Args {
     /// NAME, NAME:TAG, or the digest of an index
     image: String,
@@ -32,8 +34,8 @@ struct Document {
 
 /// Shows the documents of an image.
 pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
-    let found = images::inspect(&context.store()?, &args.image)
-        .map_err(|e| context.failed(&e, None))?;
+    let found =
+        images::inspect(&context.store()?, &args.image).map_err(|e| context.failed(&e, None))?;
     if args.format.format == Format::Json {
         let Inspection { digest, index, manifests, configs } = found;
         let document = Document { version: JSON_VERSION, digest, index, manifests, configs };
@@ -49,7 +51,11 @@ fn text(found: &Inspection) -> String {
         let nothing = Value::Null;
         let manifest = found.manifests.get(at).unwrap_or(&nothing);
         let config = found.configs.get(at).unwrap_or(&nothing);
-        out.push_str(&format!("\n{} {}\n", platform(&member["platform"]), shown(&member["digest"])));
+        out.push_str(&format!(
+            "\n{} {}\n",
+            platform(&member["platform"]),
+            shown(&member["digest"])
+        ));
         if let Some(created) = config["created"].as_str() {
             out.push_str(&format!("  created     {}\n", words::one_line(created)));
         }
@@ -134,7 +140,9 @@ mod tests {
                 "digest": "sha256:bb",
                 "platform": {"os": "linux", "architecture": "arm", "variant": "v7"},
             }]}),
-            manifests: vec![json!({"layers": [{"digest": "sha256:0123456789abcdef", "size": 2048}]})],
+            manifests: vec![
+                json!({"layers": [{"digest": "sha256:0123456789abcdef", "size": 2048}]}),
+            ],
             configs: vec![json!({
                 "config": {"Cmd": ["a", "b"], "ExposedPorts": {"80/tcp": {}}, "Env": []},
                 "history": [{"created_by": "env", "empty_layer": true}, {"created_by": "copy x"}],

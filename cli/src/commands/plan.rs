@@ -9,7 +9,9 @@ use crate::stop::Stop;
 
 /// Arguments of `graph plan`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  mabuild graph plan\n  mabuild graph plan web --platform linux/arm64\n  mabuild graph plan --exit-code || echo something is stale")]
+#[command(
+    after_help = "Examples:\n  mabuild graph plan\n  mabuild graph plan web --platform linux/arm64\n  mabuild graph plan --exit-code || echo something is stale"
+)]
 pub struct Args {
     #[command(flatten)]
     target: TargetArgs,

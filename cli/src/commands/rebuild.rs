@@ -16,7 +16,9 @@ use crate::term::{failures, interrupt};
 
 /// Arguments of `graph rebuild`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit codes: 0 all is up to date, 1 a node failed, 2 bad usage or a bad file, 3 an upstream could not\nbe reached, 130 interrupted.\n\nExamples:\n  mabuild graph rebuild\n  mabuild graph rebuild web --platform linux/amd64,linux/arm64\n  mabuild graph rebuild -k --report report.json     go on after failures, leave a report")]
+#[command(
+    after_help = "Exit codes: 0 all is up to date, 1 a node failed, 2 bad usage or a bad file, 3 an upstream could not\nbe reached, 130 interrupted.\n\nExamples:\n  mabuild graph rebuild\n  mabuild graph rebuild web --platform linux/amd64,linux/arm64\n  mabuild graph rebuild -k --report report.json     go on after failures, leave a report"
+)]
 pub struct Args {
     #[command(flatten)]
     pub target: TargetArgs,
@@ -72,7 +74,13 @@ impl FromStr for ReportArg {
 
 /// Brings targets up to date.
 pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
-    let form = form(context, args)?;
+    let screen = context.terminal.is_screen();
+    let Some(form) = form(args.progress, args.report.as_ref(), screen) else {
+        let message = "`--progress json` and `--report json` both write to standard output";
+        let help = "put the report in a file: --report FILE.json";
+        context.terminal.error("mabuild::cli::usage", message, Some(help));
+        return Err(Stop(USAGE));
+    };
     let project = context.open(&args.project)?;
     let mut request = planning::request(context, &args.target, &args.plan)?;
     if args.dry_run {
@@ -84,28 +92,22 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
     let cancel = Cancel::default();
     let progress = Progress::start(&context.terminal, form, graph, context.verbose);
     interrupt::watch(&context.terminal, cancel.clone(), progress.notice())?;
-    let finished =
-        ops::rebuild(&context.env, &project, &request, progress.listener(), &cancel);
+    let finished = ops::rebuild(&context.env, &project, &request, progress.listener(), &cancel);
     progress.finish();
     let finished = finished.map_err(|e| context.failed(&e, Some(&project.loaded.sources)))?;
     show(context, args, &project, &finished)?;
     stop::of_run(&finished.planning.plan, &finished.ends, &finished.summary)
 }
 
-fn form(context: &Context, args: &Args) -> Result<Form, Stop> {
-    Ok(match args.progress {
-        ProgressArg::Json if args.report == Some(ReportArg::Stdout) => {
-            let message = "`--progress json` and `--report json` both write to standard output";
-            let help = "put the report in a file: --report FILE.json";
-            context.terminal.error("mabuild::cli::usage", message, Some(help));
-            return Err(Stop(USAGE));
-        }
-        ProgressArg::Json => Form::Json,
-        ProgressArg::Plain => Form::Plain,
+/// How progress is shown. None where events and the report would both go to standard output.
+fn form(progress: ProgressArg, report: Option<&ReportArg>, screen: bool) -> Option<Form> {
+    match progress {
+        ProgressArg::Json if report == Some(&ReportArg::Stdout) => None,
+        ProgressArg::Json => Some(Form::Json),
         // A screen cannot be drawn where there is none.
-        ProgressArg::Tty | ProgressArg::Auto if context.terminal.is_screen() => Form::Tty,
-        ProgressArg::Tty | ProgressArg::Auto => Form::Plain,
-    })
+        ProgressArg::Tty | ProgressArg::Auto if screen => Some(Form::Tty),
+        ProgressArg::Tty | ProgressArg::Auto | ProgressArg::Plain => Some(Form::Plain),
+    }
 }
 
 fn show(
@@ -135,5 +137,28 @@ fn show(
             terminal.error("mabuild::cli::report", &message, Some(help));
             Stop(FAILED)
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_is_plain_where_there_is_no_screen() {
+        let stdout = Some(ReportArg::Stdout);
+        assert_eq!(form(ProgressArg::Auto, None, true), Some(Form::Tty));
+        assert_eq!(form(ProgressArg::Tty, None, false), Some(Form::Plain));
+        assert_eq!(form(ProgressArg::Plain, stdout.as_ref(), true), Some(Form::Plain));
+        assert_eq!(form(ProgressArg::Json, None, true), Some(Form::Json));
+        assert_eq!(form(ProgressArg::Json, stdout.as_ref(), true), None);
+    }
+
+    #[test]
+    fn a_report_is_json_on_stdout_or_in_a_file() {
+        assert_eq!("json".parse(), Ok(ReportArg::Stdout));
+        assert_eq!("a/b.json".parse(), Ok(ReportArg::File("a/b.json".into())));
+        assert!(".json".parse::<ReportArg>().is_err());
+        assert!("report.xml".parse::<ReportArg>().is_err());
     }
 }

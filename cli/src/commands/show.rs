@@ -9,7 +9,9 @@ use crate::stop::Stop;
 
 /// Arguments of `graph show`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  mabuild graph show\n  mabuild graph show web --format mermaid\n  mabuild graph show --format json | jq '.images[].name'")]
+#[command(
+    after_help = "Examples:\n  mabuild graph show\n  mabuild graph show web --format mermaid\n  mabuild graph show --format json | jq '.images[].name'"
+)]
 pub struct Args {
     #[command(flatten)]
     target: TargetArgs,

@@ -11,7 +11,9 @@ use crate::stop::Stop;
 
 /// Arguments of `store gc`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Images that have a tag are always kept.\n\nExamples:\n  mabuild store gc --dry-run\n  mabuild store gc --older-than 14\n  mabuild store gc --all")]
+#[command(
+    after_help = "Images that have a tag are always kept.\n\nExamples:\n  mabuild store gc --dry-run\n  mabuild store gc --older-than 14\n  mabuild store gc --all"
+)]
 pub struct Args {
     /// Spare what was used within this many days
     #[arg(long, value_name = "DAYS")]
@@ -43,13 +45,16 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
         dry_run: args.dry_run,
         now: context.env.now,
     };
-    let report = stores::gc(&context.store()?, &request)
-        .map_err(|e| context.failed(&e, None))?;
+    let report = stores::gc(&context.store()?, &request).map_err(|e| context.failed(&e, None))?;
     let (files, bytes) = (report.files, report.bytes);
     if args.format.format == Format::Json {
         let document = Document { version: JSON_VERSION, dry_run: args.dry_run, files, bytes };
         return context.terminal.json(&document);
     }
     let verb = if args.dry_run { "would remove" } else { "removed" };
-    context.terminal.out(&format!("{verb} {files} files, {}\n", words::bytes(bytes)))
+    context.terminal.out(&format!(
+        "{verb} {}, {}\n",
+        words::count(files as usize, "file"),
+        words::bytes(bytes)
+    ))
 }

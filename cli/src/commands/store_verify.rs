@@ -10,7 +10,9 @@ use crate::stop::{FAILED, Stop};
 
 /// Arguments of `store verify`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "What is damaged is set aside; the next rebuild makes it again.\n\nExit codes: 0 all is whole, 1 something is damaged.")]
+#[command(
+    after_help = "What is damaged is set aside; the next rebuild makes it again.\n\nExit codes: 0 all is whole, 1 something is damaged."
+)]
 pub struct Args {
     /// Also unpack layers and check images against each other; slower
     #[arg(long)]
@@ -35,8 +37,8 @@ struct Row {
 
 /// Checks every blob.
 pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
-    let problems = stores::verify(&context.store()?, args.deep)
-        .map_err(|e| context.failed(&e, None))?;
+    let problems =
+        stores::verify(&context.store()?, args.deep).map_err(|e| context.failed(&e, None))?;
     let whole = problems.is_empty();
     if args.format.format == Format::Json {
         let problems = problems

@@ -25,6 +25,7 @@ pub fn render(terminal: &Terminal, loaded: &Loaded, main: &Path) -> String {
     let mut out = String::new();
     for diagnostic in diagnostics.iter().take(DRAWN) {
         out.push_str(&render_one(terminal, diagnostic, &loaded.sources));
+        out.push('\n');
     }
     for diagnostic in diagnostics.iter().skip(DRAWN) {
         let place = diagnostic.labels.first().map(|(span, _)| loaded.sources.place(*span));
@@ -138,7 +139,14 @@ pub fn json(terminal: &Terminal, loaded: &Loaded) -> Result<(), Stop> {
         let file = loaded.sources.get(span.file)?;
         let (line, column) = file.line_column(span.start);
         let (start, end, text) = (span.start, span.end, text.to_owned());
-        Some(LabelDocument { path: file.path(), line: line + 1, column: column + 1, start, end, text })
+        Some(LabelDocument {
+            path: file.path(),
+            line: line + 1,
+            column: column + 1,
+            start,
+            end,
+            text,
+        })
     };
     let diagnostics = loaded.diagnostics.iter().map(|diagnostic| DiagnosticDocument {
         code: diagnostic.code,

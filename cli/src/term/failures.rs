@@ -26,7 +26,9 @@ pub fn failed(
 ) -> String {
     let mut groups: Vec<Group<'_>> = Vec::new();
     let mut places: HashMap<(ThingId, Option<Span>, &str), usize> = HashMap::new();
-    for node in graph.order() {
+    let mut broken: Vec<NodeId> = ends.keys().copied().collect();
+    broken.sort_unstable();
+    for node in &broken {
         let Some(End::Failed(failure)) = ends.get(node) else { continue };
         let likeness = (graph.node(*node).thing, failure.span, failure.message.as_str());
         let at = *places.entry(likeness).or_insert(groups.len());
@@ -50,7 +52,11 @@ fn show(terminal: &Terminal, graph: &Graph, group: &Group<'_>, sources: &SourceM
     let mut out = problem(terminal, code, &name, &failure.message, failure.span, sources);
     let style = terminal.err_style();
     if !failure.tail.is_empty() {
-        let of = if group.nodes.len() > 1 { format!(" on {}", part(graph, *first)) } else { String::new() };
+        let of = if group.nodes.len() > 1 {
+            format!(" on {}", part(graph, *first))
+        } else {
+            String::new()
+        };
         out.push_str(&style.paint(Tone::Dim, &format!("  last lines of output{of}:")));
         out.push('\n');
         for line in &failure.tail {
@@ -59,7 +65,11 @@ fn show(terminal: &Terminal, graph: &Graph, group: &Group<'_>, sources: &SourceM
     }
     for (node, failure) in &group.nodes {
         if let Some(log) = &failure.log {
-            let of = if group.nodes.len() > 1 { format!(" on {}", part(graph, *node)) } else { String::new() };
+            let of = if group.nodes.len() > 1 {
+                format!(" on {}", part(graph, *node))
+            } else {
+                String::new()
+            };
             out.push_str(&format!("  whole output{of}: {}\n", words::one_line(log)));
         }
     }
@@ -74,7 +84,9 @@ fn show(terminal: &Terminal, graph: &Graph, group: &Group<'_>, sources: &SourceM
 pub fn refused(terminal: &Terminal, graph: &Graph, plan: &Plan, sources: &SourceMap) -> String {
     let mut order: Vec<(ThingId, Option<Span>, &str, bool)> = Vec::new();
     let mut nodes: HashMap<(ThingId, Option<Span>, &str, bool), Vec<NodeId>> = HashMap::new();
-    for planned in &plan.nodes {
+    let mut planned: Vec<_> = plan.nodes.iter().collect();
+    planned.sort_unstable_by_key(|planned| planned.node);
+    for planned in planned {
         if let Reason::Unknowable { message, span, unreachable } = &planned.reason {
             let thing = graph.node(planned.node).thing;
             let list = nodes.entry((thing, *span, message, *unreachable)).or_default();
@@ -167,6 +179,9 @@ mod tests {
         assert!(text.contains("web on linux/{amd64,arm64}: exit code 1"), "{text}");
         assert!(text.contains("run \"false\"") && text.contains("mabuild.kdl:2:13"), "{text}");
         assert!(text.contains("  | no way\n"), "{text}");
-        assert!(text.contains("whole output on linux/arm64: /logs/web@linux/arm64.log\n"), "{text}");
+        assert!(
+            text.contains("whole output on linux/arm64: /logs/web@linux/arm64.log\n"),
+            "{text}"
+        );
     }
 }

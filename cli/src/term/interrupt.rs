@@ -65,7 +65,9 @@ fn prepare() -> io::Result<(Runtime, Signals)> {
 async fn listen(mut signals: Signals, cancel: Cancel, notice: impl Fn()) {
     signals.next().await;
     cancel.cancel();
-    notice();
-    signals.next().await;
+    if cancel.has_begun() {
+        notice();
+        signals.next().await;
+    }
     std::process::exit(i32::from(INTERRUPTED));
 }

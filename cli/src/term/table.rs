@@ -29,7 +29,8 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_cells_are_one_line() {
-        let rows = vec![["a\nb".to_owned(), "1".to_owned()], ["long name".to_owned(), String::new()]];
+        let rows =
+            vec![["a\nb".to_owned(), "1".to_owned()], ["long name".to_owned(), String::new()]];
         assert_eq!(
             table(["NAME", "N"], rows, Style::Plain),
             "NAME       N\na b        1\nlong name\n"

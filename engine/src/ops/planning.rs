@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::{Env, ErrorKind, OpError, Project, RunRequest};
+use crate::event::{Event, Listener};
 use crate::facts::{Facts, FilesAsk, UpstreamAsk};
 use crate::graph::{Graph, NodeId, Selection, select};
 use crate::key::{Key, Record};
@@ -24,6 +25,8 @@ pub struct Planning {
     pub plan: Plan,
     /// The spec of each platform node.
     pub specs: Arc<HashMap<NodeId, Result<DraftSpec, SpecError>>>,
+    /// Bytes that came over the network to find it out.
+    pub downloaded: u64,
 }
 
 /// What the store remembers of a project.
@@ -46,7 +49,7 @@ impl History for Remembered<'_> {
 pub fn plan(env: &Env, project: &Project, request: &RunRequest) -> Result<Planning, OpError> {
     let store = Store::open(&request.store).map_err(OpError::store)?;
     let _use = store.use_guard().map_err(OpError::store)?;
-    plan_in(env, project, request, &Arc::new(store))
+    plan_in(env, project, request, &Arc::new(store), None)
 }
 
 /// The graph of a project without errors.
@@ -77,6 +80,7 @@ pub(super) fn plan_in(
     project: &Project,
     request: &RunRequest,
     store: &Arc<Store>,
+    listener: Option<&Arc<dyn Listener>>,
 ) -> Result<Planning, OpError> {
     let lowered = lowered(project)?;
     let graph = &lowered.graph;
@@ -85,7 +89,8 @@ pub(super) fn plan_in(
         true => BTreeSet::new(),
         false => chosen(graph, &request.force, request)?.targets.into_iter().collect(),
     };
-    let specs = Arc::new(specs(env, lowered, &selection, request, store)?);
+    let tracking = tracking(env, request, store, listener)?;
+    let specs = Arc::new(specs(lowered, &selection, &tracking));
     let history = Remembered { store, project: &project.name };
     let plan = make_plan(
         graph,
@@ -96,18 +101,12 @@ pub(super) fn plan_in(
             forced: &|node| forced.contains(&node),
         },
     );
-    Ok(Planning { selection, plan, specs })
+    Ok(Planning { selection, plan, specs, downloaded: tracking.downloaded() })
 }
 
 type Specs = HashMap<NodeId, Result<DraftSpec, SpecError>>;
 
-fn specs(
-    env: &Env,
-    lowered: &Lowered,
-    selection: &Selection,
-    request: &RunRequest,
-    store: &Arc<Store>,
-) -> Result<Specs, OpError> {
+fn specs(lowered: &Lowered, selection: &Selection, tracking: &Tracking) -> Specs {
     let asked: Vec<(NodeId, Result<AskedSpec, SpecError>)> = selection
         .needed
         .par_iter()
@@ -120,14 +119,14 @@ fn specs(
             Some((*node, spec))
         })
         .collect();
-    let facts = facts(env, &asked, request, store)?;
-    Ok(asked
+    let facts = facts(&asked, tracking);
+    asked
         .into_par_iter()
         .map(|(node, spec)| {
             let draft = spec.and_then(|spec| draft(lowered, node, &spec, &facts));
             (node, draft)
         })
-        .collect())
+        .collect()
 }
 
 fn draft(
@@ -153,12 +152,7 @@ fn draft(
     )
 }
 
-fn facts(
-    env: &Env,
-    asked: &[(NodeId, Result<AskedSpec, SpecError>)],
-    request: &RunRequest,
-    store: &Arc<Store>,
-) -> Result<Facts, OpError> {
+fn facts(asked: &[(NodeId, Result<AskedSpec, SpecError>)], tracking: &Tracking) -> Facts {
     let mut files: BTreeSet<(Arc<str>, Vec<String>, Option<String>)> = BTreeSet::new();
     let mut upstreams: Vec<UpstreamAsk> = Vec::new();
     let mut seen = std::collections::HashSet::new();
@@ -179,16 +173,22 @@ fn facts(
         .into_iter()
         .map(|(context, sources, checksum)| FilesAsk { context, sources, checksum })
         .collect();
-    let tracking = tracking(env, request, store)?;
-    Ok(find_facts(&tracking, files, upstreams))
+    find_facts(tracking, files, upstreams)
 }
 
-/// The adapters that look at the world outside.
+/// The adapters that look at the world outside; what they download is told to the listener.
 pub(super) fn tracking(
     env: &Env,
     request: &RunRequest,
     store: &Arc<Store>,
+    listener: Option<&Arc<dyn Listener>>,
 ) -> Result<Tracking, OpError> {
-    Tracking::new(store.clone(), &env.vars, env.now, request.offline)
-        .map_err(|e| OpError::new(ErrorKind::Environment, "mabuild::engine::network", e))
+    let tracking = Tracking::new(store.clone(), &env.vars, env.now, request.offline)
+        .map_err(|e| OpError::new(ErrorKind::Environment, "mabuild::engine::network", e))?;
+    if let Some(listener) = listener.cloned() {
+        tracking.on_download(Arc::new(move |what: &str, done, total| {
+            listener.event(&Event::Download { what: what.into(), done, total });
+        }));
+    }
+    Ok(tracking)
 }

@@ -41,7 +41,7 @@ pub fn rebuild(
     let begun = Instant::now();
     let store = Arc::new(Store::open(&request.store).map_err(OpError::store)?);
     let _use = store.use_guard().map_err(OpError::store)?;
-    let planning = plan_in(env, project, request, &store)?;
+    let planning = plan_in(env, project, request, &store, Some(&listener))?;
     let graph = &lowered(project)?.graph;
     if planning.plan.is_clean() {
         let summary = Summary {
@@ -58,7 +58,7 @@ pub fn rebuild(
     let Driven { ends, mut summary } = driven;
     finish(&store, project, graph, &planning, &ends)?;
     summary.phases = phases;
-    summary.downloaded = downloaded;
+    summary.downloaded = planning.downloaded + downloaded;
     summary.took = begun.elapsed();
     listener.event(&Event::Ended(summary.clone()));
     Ok(Finished { planning, ends, summary })
@@ -80,7 +80,7 @@ fn run(
     let graph = &lowered(project)?.graph;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = request.jobs.unwrap_or(cores).max(1);
-    let outside = Arc::new(Outside::new(tracking(env, request, store)?, listener.clone()));
+    let outside = Arc::new(Outside::new(tracking(env, request, store, Some(listener))?));
     let host = mabuild_sandbox::probe();
     let overlay = env.vars.get("MABUILD_OVERLAY").is_none_or(|v| v != "0");
     let executor = Native::new(store.clone(), outside.clone(), host, jobs, overlay);

@@ -1,12 +1,11 @@
 //! What an executor needs from outside, brought by the adapters of `track`.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use mabuild_distro::{debian, qemu};
 use mabuild_lang::platform::Platform;
 
-use crate::event::{Event, FailureKind, Listener};
+use crate::event::FailureKind;
 use crate::exec::native::host_arch;
 use crate::exec::{Fault, Supply};
 use crate::facts::FactError;
@@ -18,11 +17,8 @@ pub(super) struct Outside {
 }
 
 impl Outside {
-    /// Takes trackers into service; what they download is told to the listener.
-    pub fn new(tracking: Tracking, listener: Arc<dyn Listener>) -> Self {
-        tracking.on_download(Arc::new(move |what: &str, done, total| {
-            listener.event(&Event::Download { what: what.into(), done, total });
-        }));
+    /// Takes trackers into service.
+    pub fn new(tracking: Tracking) -> Self {
         Self { tracking }
     }
 

@@ -22,7 +22,7 @@ pub struct Driven {
     pub summary: Summary,
 }
 
-/// Runs a plan to its end. `clock` gives the time since any fixed point.
+/// Runs a plan to its end.
 pub async fn drive(
     plan: &Plan,
     shared: Arc<Shared>,
@@ -31,6 +31,7 @@ pub async fn drive(
     cancel: &Cancel,
 ) -> Driven {
     let begun = Instant::now();
+    cancel.begin();
     let graph = shared.graph.clone();
     let expected = |node: NodeId| shared.expected(node);
     let cost = |node: NodeId| expected(node).map_or(1_000, |s| (s * 1000.0) as u64);
@@ -155,7 +156,7 @@ impl Progressing<'_> {
             }
             End::Kept { .. } => summary.kept += usize::from(platform),
             End::Failed(_) => summary.failed += 1,
-            End::Skipped { .. } => summary.skipped += 1,
+            End::Skipped { .. } => summary.skipped += usize::from(platform),
             End::Cancelled => {}
         }
         self.listener.event(&Event::NodeEnded { node, end: end.clone(), took });

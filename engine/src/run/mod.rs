@@ -7,6 +7,7 @@ mod work;
 pub use work::Shared;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use mabuild_sandbox::CancelHandle;
 use tokio::sync::watch;
@@ -16,11 +17,16 @@ use tokio::sync::watch;
 pub struct Cancel {
     handle: CancelHandle,
     seen: Arc<watch::Sender<bool>>,
+    begun: Arc<AtomicBool>,
 }
 
 impl Default for Cancel {
     fn default() -> Self {
-        Self { handle: CancelHandle::new(), seen: Arc::new(watch::channel(false).0) }
+        Self {
+            handle: CancelHandle::new(),
+            seen: Arc::new(watch::channel(false).0),
+            begun: Arc::default(),
+        }
     }
 }
 
@@ -34,6 +40,16 @@ impl Cancel {
     /// Whether [`Cancel::cancel`] was called.
     pub fn is_cancelled(&self) -> bool {
         self.handle.is_cancelled()
+    }
+
+    /// Whether nodes are worked on. Before that there is nothing to be stopped in order, and the
+    /// program may just end.
+    pub fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn begin(&self) {
+        self.begun.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn handle(&self) -> &CancelHandle {

@@ -21,7 +21,7 @@ impl Json {
     }
 
     fn object(&self, event: &Event) -> Value {
-        let mut object = match event {
+        let fields = match event {
             Event::Started { nodes, kept } => {
                 json!({"event": "started", "nodes": nodes, "kept": kept})
             }
@@ -40,11 +40,9 @@ impl Json {
                 json!({"event": "output", "node": self.names.get(*node), "line": line})
             }
             Event::NodeEnded { node, end, took } => {
-                let mut object = self.end(end);
-                object["event"] = "node-ended".into();
-                object["node"] = self.names.get(*node).into();
-                object["seconds"] = took.as_secs_f64().into();
-                object
+                let (node, seconds) = (self.names.get(*node), took.as_secs_f64());
+                let fields = json!({"event": "node-ended", "node": node, "seconds": seconds});
+                joined(fields, self.end(end))
             }
             Event::Ended(summary) => json!({
                 "event": "ended", "built": summary.built, "kept": summary.kept,
@@ -52,8 +50,7 @@ impl Json {
                 "seconds": summary.took.as_secs_f64(), "interrupted": summary.interrupted,
             }),
         };
-        object["version"] = JSON_VERSION.into();
-        object
+        joined(json!({"version": JSON_VERSION}), fields)
     }
 
     fn end(&self, end: &End) -> Value {
@@ -78,6 +75,14 @@ impl Json {
             End::Cancelled => json!({"end": "cancelled"}),
         }
     }
+}
+
+/// One object with the fields of both.
+fn joined(mut object: Value, more: Value) -> Value {
+    if let (Value::Object(object), Value::Object(more)) = (&mut object, more) {
+        object.extend(more);
+    }
+    object
 }
 
 impl Listener for Json {
@@ -111,6 +116,7 @@ mod tests {
         });
         assert_eq!(step["version"], 1);
         assert_eq!(step["node"], "web@linux/amd64");
+        assert!(step.to_string().starts_with(r#"{"version":1,"event":"step","#), "{step}");
         assert!(!step.to_string().contains('\n'));
         let end = End::Skipped { because: NodeId(1) };
         let ended =

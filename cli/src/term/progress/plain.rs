@@ -38,7 +38,8 @@ impl Plain {
             Event::Download { what, done, total } => self.download(what, *done, *total),
             Event::NodeStarted { .. } | Event::Ended(_) => None,
             Event::Step { node, number, of, text, cached } => {
-                let reused = if *cached { style.paint(Tone::Dim, " (reused)") } else { String::new() };
+                let reused =
+                    if *cached { style.paint(Tone::Dim, " (reused)") } else { String::new() };
                 Some(self.of(*node, &format!("{number}/{of} {}{reused}", words::one_line(text))))
             }
             Event::Output { node, line } => {
@@ -64,8 +65,9 @@ impl Plain {
         let mut downloads = self.downloads.lock().unwrap_or_else(PoisonError::into_inner);
         let name = words::one_line(what);
         if total == Some(done) {
-            downloads.remove(what);
-            return Some(format!("downloaded {name}, {}", words::bytes(done)));
+            // The last bytes may be told twice, and small files come at once.
+            let begun = downloads.remove(what);
+            return begun.then(|| format!("downloaded {name}, {}", words::bytes(done)));
         }
         if !downloads.insert(what.clone()) {
             return None;
@@ -76,13 +78,7 @@ impl Plain {
 }
 
 /// How a node ended, in words; nothing when it is not worth a line.
-pub fn ending(
-    end: &End,
-    took: &str,
-    names: &Names,
-    verbose: bool,
-    style: Style,
-) -> Option<String> {
+pub fn ending(end: &End, took: &str, names: &Names, verbose: bool, style: Style) -> Option<String> {
     Some(match end {
         End::Built { digest, .. } => {
             format!("{} in {took}  {}", style.paint(Tone::Good, "built"), words::value(digest))

@@ -161,7 +161,14 @@ impl Screen {
         rows
     }
 
-    fn row(&self, running: &Running, name: &str, column: usize, now: Duration, width: usize) -> String {
+    fn row(
+        &self,
+        running: &Running,
+        name: &str,
+        column: usize,
+        now: Duration,
+        width: usize,
+    ) -> String {
         let elapsed = words::duration(now.saturating_sub(running.since));
         let time = match running.expected {
             Some(expected) => {
