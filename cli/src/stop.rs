@@ -37,7 +37,7 @@ pub fn of_run(plan: &Plan, ends: &HashMap<NodeId, End>, summary: &Summary) -> Re
     }
     let codes = ends.iter().filter_map(|(node, end)| match end {
         End::Failed(failure) => Some(match plan.get(*node).map(|planned| &planned.reason) {
-            Some(Reason::Unknowable { unreachable: false, .. }) => USAGE,
+            Some(Reason::Unknowable { blames_upstream: false, .. }) => USAGE,
             _ if failure.kind == FailureKind::Upstream => UPSTREAM,
             _ => FAILED,
         }),
@@ -49,8 +49,8 @@ pub fn of_run(plan: &Plan, ends: &HashMap<NodeId, End>, summary: &Summary) -> Re
 /// The exit code of a plan with nodes whose inputs cannot be found out.
 pub fn of_plan(plan: &Plan) -> Result<(), Stop> {
     let codes = plan.nodes.iter().filter_map(|planned| match &planned.reason {
-        Reason::Unknowable { unreachable: true, .. } => Some(UPSTREAM),
-        Reason::Unknowable { unreachable: false, .. } => Some(USAGE),
+        Reason::Unknowable { blames_upstream: true, .. } => Some(UPSTREAM),
+        Reason::Unknowable { blames_upstream: false, .. } => Some(USAGE),
         _ => None,
     });
     codes.min().map_or(Ok(()), |code| Err(Stop(code)))

@@ -35,7 +35,11 @@ const NINE: &str = r#"    platforms "linux/amd64" "linux/arm64" "linux/arm/v7" "
 
 /// About 500 bytes and 15 lines.
 fn image(out: &mut String, at: usize, platforms: &str) {
-    let from = if at % 10 == 0 { "alpine".to_owned() } else { format!("service-{}", at - at % 10) };
+    let from = if at.is_multiple_of(10) {
+        "alpine".to_owned()
+    } else {
+        format!("service-{}", at - at % 10)
+    };
     let _ = write!(
         out,
         r#"

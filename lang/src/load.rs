@@ -69,7 +69,7 @@ pub fn load(main_path: &str, files: &dyn Files, vars: &Vars) -> Loaded {
     let mut diagnostics = loader.out;
     let place =
         |d: &Diagnostic| d.labels.first().map(|(span, _)| (span.file, span.start, span.end));
-    diagnostics.sort_by(|a, b| place(a).cmp(&place(b)));
+    diagnostics.sort_by_key(place);
     diagnostics.dedup();
     Loaded { config, diagnostics, sources: loader.sources }
 }

@@ -87,11 +87,11 @@ pub fn refused(terminal: &Terminal, graph: &Graph, plan: &Plan, sources: &Source
     let mut planned: Vec<_> = plan.nodes.iter().collect();
     planned.sort_unstable_by_key(|planned| planned.node);
     for planned in planned {
-        if let Reason::Unknowable { message, span, unreachable } = &planned.reason {
+        if let Reason::Unknowable { message, span, blames_upstream } = &planned.reason {
             let thing = graph.node(planned.node).thing;
-            let list = nodes.entry((thing, *span, message, *unreachable)).or_default();
+            let list = nodes.entry((thing, *span, message, *blames_upstream)).or_default();
             if list.is_empty() {
-                order.push((thing, *span, message, *unreachable));
+                order.push((thing, *span, message, *blames_upstream));
             }
             list.push(planned.node);
         }
@@ -100,8 +100,8 @@ pub fn refused(terminal: &Terminal, graph: &Graph, plan: &Plan, sources: &Source
     for key in order {
         let Some(list) = nodes.get(&key) else { continue };
         let Some(first) = list.first() else { continue };
-        let (_, span, message, unreachable) = key;
-        let code = if unreachable { "mabuild::plan::upstream" } else { "mabuild::plan::input" };
+        let (_, span, message, blames_upstream) = key;
+        let code = if blames_upstream { "mabuild::plan::upstream" } else { "mabuild::plan::input" };
         let name = named(graph, *first, list.iter().copied());
         out.push_str(&problem(terminal, code, &name, message, span, sources));
     }

@@ -160,8 +160,8 @@ pub struct Facts {
 pub struct FactError {
     /// What failed and what to do.
     pub message: String,
-    /// Whether the upstream could not be reached, in place of a mistake in the file.
-    pub unreachable: bool,
+    /// Whether the upstream is to blame: out of reach, or serving what cannot be believed.
+    pub blames_upstream: bool,
 }
 
 impl Facts {
@@ -184,7 +184,7 @@ impl Facts {
     /// What an upstream is.
     pub fn upstream(&self, ask: &UpstreamAsk) -> Result<Arc<Pin>, FactError> {
         self.upstreams.get(ask).cloned().unwrap_or_else(|| {
-            Err(FactError { message: "the upstream was not asked".into(), unreachable: false })
+            Err(FactError { message: "the upstream was not asked".into(), blames_upstream: false })
         })
     }
 }

@@ -114,7 +114,7 @@ fn specs(lowered: &Lowered, selection: &Selection, tracking: &Tracking) -> Specs
             let spec = lowered.spec(*node)?.map_err(|e| SpecError {
                 message: e.message,
                 span: Some(e.span),
-                unreachable: false,
+                blames_upstream: false,
             });
             Some((*node, spec))
         })
@@ -140,15 +140,16 @@ fn draft(
         if let Op::Copy(crate::spec::Copy { inputs: Inputs::Context(ask), .. }) = &step.op
             && let Err(message) = facts.files(ask)
         {
-            return Err(SpecError { message, span: Some(step.span), unreachable: false });
+            return Err(SpecError { message, span: Some(step.span), blames_upstream: false });
         }
     }
     let span = lowered.span(lowered.graph.node(node).thing);
-    let wrong = |message: String, unreachable: bool| SpecError { message, span, unreachable };
+    let wrong =
+        |message: String, blames_upstream: bool| SpecError { message, span, blames_upstream };
     spec.advance::<Draft, SpecError>(
         |parent| Ok(*parent),
         |ask| facts.files(ask).map_err(|message| wrong(message, false)),
-        |ask| facts.upstream(ask).map_err(|e| wrong(e.message, e.unreachable)),
+        |ask| facts.upstream(ask).map_err(|e| wrong(e.message, e.blames_upstream)),
     )
 }
 

@@ -1,6 +1,6 @@
 //! What an executor needs from outside, brought by the adapters of `track`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use mabuild_distro::{debian, qemu};
 use mabuild_lang::platform::Platform;
@@ -29,15 +29,12 @@ impl Outside {
 }
 
 fn fault(error: FactError) -> Fault {
-    let kind = if error.unreachable { FailureKind::Upstream } else { FailureKind::Environment };
+    let kind = if error.blames_upstream { FailureKind::Upstream } else { FailureKind::Environment };
     Fault { kind, message: error.message, span: None }
 }
 
 impl Supply for Outside {
     fn file(&self, digest: &str, location: &str) -> Result<PathBuf, Fault> {
-        if !location.contains("://") {
-            return Ok(Path::new(location).to_owned());
-        }
         self.tracking.fetch(digest, location).map_err(fault)
     }
 

@@ -55,8 +55,8 @@ pub enum Reason {
         message: String,
         /// Place in the file.
         span: Option<mabuild_lang::source::Span>,
-        /// Whether an upstream could not be reached, in place of a mistake.
-        unreachable: bool,
+        /// Whether an upstream is to blame, in place of a mistake.
+        blames_upstream: bool,
     },
     /// A node it needs is refused.
     Below(NodeId),
@@ -114,8 +114,8 @@ pub struct SpecError {
     pub message: String,
     /// Place in the file.
     pub span: Option<mabuild_lang::source::Span>,
-    /// Whether an upstream could not be reached.
-    pub unreachable: bool,
+    /// Whether an upstream is to blame.
+    pub blames_upstream: bool,
 }
 
 /// Answers for a plan.
@@ -148,13 +148,13 @@ fn platform(graph: &Graph, node: NodeId, request: &Request<'_>, plan: &Plan) -> 
     let draft = match request.specs.get(&node) {
         Some(Ok(draft)) => draft,
         Some(Err(e)) => {
-            let SpecError { message, span, unreachable } = e.clone();
-            let reason = Reason::Unknowable { message, span, unreachable };
+            let SpecError { message, span, blames_upstream } = e.clone();
+            let reason = Reason::Unknowable { message, span, blames_upstream };
             return planned(Action::Refused, reason, None);
         }
         None => {
             let message = "no spec was made for it".to_owned();
-            let reason = Reason::Unknowable { message, span: None, unreachable: false };
+            let reason = Reason::Unknowable { message, span: None, blames_upstream: false };
             return planned(Action::Refused, reason, None);
         }
     };

@@ -207,7 +207,7 @@ fn force_builds_what_is_up_to_date() {
 #[test]
 fn what_cannot_be_known_refuses_all_that_is_below() {
     let mut w = World::new();
-    let error = SpecError { message: "gone".into(), span: None, unreachable: true };
+    let error = SpecError { message: "gone".into(), span: None, blames_upstream: true };
     w.specs.insert(w.at("mid"), Err(error));
     let plan = w.plan(None);
     assert_eq!(w.show(&plan), ["base build", "mid refused", "top refused"]);

@@ -24,7 +24,7 @@ pub(super) struct ReasonDocument<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    unreachable: Option<bool>,
+    blames_upstream: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -51,10 +51,10 @@ pub(super) fn reason_document<'a>(
             document.changes = Some(changes.iter().map(change).collect());
         }
         Reason::Waits(node) | Reason::Below(node) => document.node = Some(graph.name(*node)),
-        Reason::Unknowable { message, span, unreachable } => {
+        Reason::Unknowable { message, span, blames_upstream } => {
             document.message = Some(message);
             document.place = span.map(|span| sources.place(span));
-            document.unreachable = Some(*unreachable);
+            document.blames_upstream = Some(*blames_upstream);
         }
         _ => {}
     }

@@ -129,8 +129,8 @@ impl Progressing<'_> {
             .count();
         for planned in &plan.nodes {
             let end = match &planned.reason {
-                Reason::Unknowable { message, span, unreachable } => End::Failed(Failure {
-                    kind: if *unreachable { FailureKind::Upstream } else { FailureKind::Step },
+                Reason::Unknowable { message, span, blames_upstream } => End::Failed(Failure {
+                    kind: if *blames_upstream { FailureKind::Upstream } else { FailureKind::Step },
                     message: message.clone(),
                     span: *span,
                     tail: Vec::new(),

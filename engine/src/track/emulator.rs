@@ -40,7 +40,7 @@ pub(super) async fn emulators(
                 return Ok(folder);
             }
             Ok(_) => failures.push(format!("{package} of {suite} lacks some of them")),
-            Err(e) if e.unreachable => return Err(e),
+            Err(e) if e.blames_upstream => return Err(e),
             Err(e) => failures.push(e.message),
         }
     }

@@ -146,7 +146,7 @@ impl Tracking {
             message: "a question about an upstream ended without an answer; this is a defect of \
                       the program"
                 .to_owned(),
-            unreachable: false,
+            blames_upstream: false,
         };
         let (sender, receiver) = mpsc::sync_channel(1);
         let future = question(self.shared.clone());
@@ -215,6 +215,11 @@ fn is_address(location: &str) -> bool {
 }
 
 /// A failure that is nobody's network.
+/// A fault of what an upstream serves.
+fn doubtful(message: impl Into<String>) -> FactError {
+    FactError { message: message.into(), blames_upstream: true }
+}
+
 fn wrong(message: impl Into<String>) -> FactError {
-    FactError { message: message.into(), unreachable: false }
+    FactError { message: message.into(), blames_upstream: false }
 }

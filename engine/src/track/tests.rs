@@ -158,7 +158,7 @@ fn without_the_network_the_last_answer_counts() {
     assert_eq!(world.packages(&ask).unwrap(), packages);
     let other = DebianAsk { mirror: Some(server.url("/other")), ..ask };
     let error = world.packages(&other).unwrap_err();
-    assert!(error.unreachable && error.message.contains("--offline"), "{error:?}");
+    assert!(error.blames_upstream && error.message.contains("--offline"), "{error:?}");
     assert_eq!(server.requests().len(), before);
 }
 
@@ -369,7 +369,7 @@ fn an_archive_without_a_checksum_must_be_local() {
     assert!(error.message.contains("without a checksum"), "{error:?}");
     let path = world.path("x.tar");
     let error = world.pin(&rootfs(&path, None, None)).unwrap_err();
-    assert!(!error.unreachable && error.message.contains(&path), "{error:?}");
+    assert!(!error.blames_upstream && error.message.contains(&path), "{error:?}");
     std::fs::write(&path, "tar").unwrap();
     let ask = rootfs(&path, None, None);
     assert_eq!(archive_digest(&world.pin(&ask).unwrap()), Digest::sha256("tar").to_string());
@@ -497,7 +497,7 @@ fn pinned_files_come_from_disk_or_network_but_only_as_pinned() {
     std::fs::write(&file, "exchanged").unwrap();
     assert_eq!(std::fs::read(kept).unwrap(), b"local");
     let error = run.fetch(&Digest::sha256("x").to_string(), &file).unwrap_err();
-    assert!(!error.unreachable && error.message.contains(&file), "{error:?}");
+    assert!(!error.blames_upstream && error.message.contains(&file), "{error:?}");
 }
 
 #[test]

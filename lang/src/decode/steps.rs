@@ -92,9 +92,7 @@ fn prop(node: &Node<'_>, name: &str, cx: &mut Cx<'_>) -> Option<Text> {
 }
 
 fn copy(node: &Node<'_>, cx: &mut Cx<'_>) -> Option<Copy> {
-    if node.args().nth(1).is_none() {
-        return None;
-    }
+    node.args().nth(1)?;
     let mut sources = cx.strings(node, "a path");
     let dest = sources.pop()?;
     if sources.is_empty() {

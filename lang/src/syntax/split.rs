@@ -11,7 +11,7 @@ pub(crate) const MAX_DEPTH: usize = 64;
 /// Deepest nesting of `/-`; the full parser takes twice as long for each level.
 const MAX_SLASHDASH: u8 = 3;
 /// How far the start of a line is looked for, in bytes.
-const MAX_LINE: usize = 1000;
+const MAX_LINE: usize = 200;
 
 /// A top-level node, as a range of tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -85,7 +85,7 @@ const CASES: &[(&str, &str)] = &[
     ),
     (
         "unsupported",
-        "registry \"ghcr.io/acme\"\nimage \"a\" {\n    from \"alpine\"\n    matrix { x \"1\" }\n    dockerfile \"Dockerfile\"\n    publish \"a\"\n    steps { packages \"nginx\" }\n}\nbase \"d\" { debian \"bookworm\" { variant \"minbase\"; updates } }\nbase \"r\" { registry \"docker.io/library/alpine:3\" }\n",
+        "registry \"registry.example.org/acme\"\nimage \"a\" {\n    from \"alpine\"\n    matrix { x \"1\" }\n    dockerfile \"Dockerfile\"\n    publish \"a\"\n    steps { packages \"nginx\" }\n}\nbase \"d\" { debian \"bookworm\" { variant \"minbase\"; updates } }\nbase \"r\" { registry \"registry.example.org/library/alpine:3\" }\n",
     ),
     (
         "names",
@@ -101,7 +101,7 @@ const CASES: &[(&str, &str)] = &[
     ),
     (
         "from-unknown",
-        "image \"a\" { from \"alpin\" }\nimage \"b\" { from \"nothing-like-it\" }\nimage \"c\" { from \"docker.io/library/alpine:3.20\" }\nimage \"d\" { from \"debian:12\" }\ngroup \"g\" { image \"a\" }\nimage \"e\" { from \"g\"; steps { copy \"x\" \"/x\" from=\"agent\" } }\n",
+        "image \"a\" { from \"alpin\" }\nimage \"b\" { from \"nothing-like-it\" }\nimage \"c\" { from \"registry.example.org/library/alpine:3.20\" }\nimage \"d\" { from \"debian:12\" }\ngroup \"g\" { image \"a\" }\nimage \"e\" { from \"g\"; steps { copy \"x\" \"/x\" from=\"agent\" } }\n",
     ),
     (
         "two-sources",

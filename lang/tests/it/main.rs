@@ -1,5 +1,7 @@
 //! The language through its public door: texts in, configs and rendered diagnostics out.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails the test that calls it")]
+
 mod bad;
 mod format;
 mod good;

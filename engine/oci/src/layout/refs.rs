@@ -62,13 +62,9 @@ impl Layout {
         &self,
         change: impl FnOnce(&mut Index) -> Result<T>,
     ) -> Result<T> {
-        let lock_path = self.root.join("index.json.lock");
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(|e| Error::io("open the lock", &lock_path, e))?;
+        // The folder itself: a file for the lock would be one more in everybody's layout.
+        let lock_path = self.root.clone();
+        let lock = File::open(&lock_path).map_err(|e| Error::io("open the lock", &lock_path, e))?;
         lock.lock().map_err(|e| Error::io("lock", &lock_path, e))?;
         let path = self.index_path();
         let old = match fs::read(&path) {

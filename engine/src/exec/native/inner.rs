@@ -102,8 +102,12 @@ fn failed<E: std::fmt::Display>(what: &str, path: &Path) -> impl Fn(E) -> String
     move |e| format!("{what}: {e}")
 }
 
+/// Makes a folder that may become a root directory, whatever the umask is.
 fn make_dir(path: &Path) -> Result<(), String> {
-    std::fs::create_dir_all(path).map_err(failed("make", path))
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::create_dir_all(path)
+        .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)))
+        .map_err(failed("make", path))
 }
 
 fn owner_mode(context: &Context) -> OwnerMode {

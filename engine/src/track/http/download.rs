@@ -241,11 +241,15 @@ fn mismatch(url: &Url, expected: &Expected, actual: &Digest) -> FetchError {
         mask(url.as_str()),
         expected.digest
     );
-    FetchError { message, unreachable: false, status: None }
+    FetchError { message, blames_upstream: true, status: None }
 }
 
 fn unstored(e: &dyn std::fmt::Display) -> FetchError {
-    FetchError { message: format!("cannot keep a download: {e}"), unreachable: false, status: None }
+    FetchError {
+        message: format!("cannot keep a download: {e}"),
+        blames_upstream: false,
+        status: None,
+    }
 }
 
 /// Runs a call of the store where it may block.

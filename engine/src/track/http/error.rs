@@ -14,15 +14,16 @@ use crate::facts::FactError;
 pub struct FetchError {
     /// What failed, at which address, and what to do. Passwords in addresses are masked.
     pub message: String,
-    /// Whether the server could not be reached or did not work, in place of a wrong address.
-    pub unreachable: bool,
+    /// Whether the server is to blame: out of reach, broken, or serving other bytes than it
+    /// should; not so when the address is wrong.
+    pub blames_upstream: bool,
     /// The status that the server refused with.
     pub status: Option<u16>,
 }
 
 impl From<FetchError> for FactError {
     fn from(e: FetchError) -> Self {
-        Self { message: e.message, unreachable: e.unreachable }
+        Self { message: e.message, blames_upstream: e.blames_upstream }
     }
 }
 
@@ -62,17 +63,17 @@ impl Trouble {
             _ => "check the address",
         };
         let message = format!("cannot fetch {}: {status}; {help}", mask(url.as_str()));
-        Self::Fatal(FetchError { message, unreachable: false, status: Some(status.as_u16()) })
+        Self::Fatal(FetchError { message, blames_upstream: false, status: Some(status.as_u16()) })
     }
 
     pub fn fatal(url: &Url, why: &str) -> Self {
         let message = format!("cannot fetch {}: {why}", mask(url.as_str()));
-        Self::Fatal(FetchError { message, unreachable: false, status: None })
+        Self::Fatal(FetchError { message, blames_upstream: false, status: None })
     }
 
-    pub fn unreachable(url: &Url, why: &str) -> Self {
+    pub fn out_of_reach(url: &Url, why: &str) -> Self {
         let message = format!("cannot fetch {}: {why}", mask(url.as_str()));
-        Self::Fatal(FetchError { message, unreachable: true, status: None })
+        Self::Fatal(FetchError { message, blames_upstream: true, status: None })
     }
 }
 

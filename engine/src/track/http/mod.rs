@@ -265,7 +265,7 @@ impl Client {
     fn target(&self, text: &str) -> Result<Url, FetchError> {
         let wrong = |why: &str| FetchError {
             message: format!("cannot fetch {}: {why}", mask(text)),
-            unreachable: false,
+            blames_upstream: false,
             status: None,
         };
         let url = Url::parse(text).map_err(|e| wrong(&e.to_string()))?;
@@ -277,7 +277,7 @@ impl Client {
                 "{} is needed, but the network may not be used; run once without --offline",
                 mask(text)
             );
-            return Err(FetchError { message, unreachable: true, status: None });
+            return Err(FetchError { message, blames_upstream: true, status: None });
         }
         Ok(url)
     }
@@ -294,7 +294,7 @@ fn unsent(transport: &Transport, url: &Url, e: &reqwest::Error) -> Trouble {
         );
     }
     if e.is_redirect() || e.is_builder() || cause.contains("certificate") {
-        return Trouble::unreachable(url, &cause);
+        return Trouble::out_of_reach(url, &cause);
     }
     Trouble::again(cause)
 }

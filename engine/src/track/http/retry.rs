@@ -44,7 +44,7 @@ impl<'a> Tries<'a> {
                 mask(url.as_str()),
                 self.all
             );
-            return Err(FetchError { message, unreachable: true, status: None });
+            return Err(FetchError { message, blames_upstream: true, status: None });
         }
         tokio::time::sleep(self.pause(wait)).await;
         Ok(())

@@ -57,7 +57,7 @@ async fn a_server_error_is_tried_again() {
 async fn a_server_that_stays_broken_is_unreachable() {
     let server = Server::start(|_| Reply::new(503, ""));
     let error = get(&server, &client()).await.unwrap_err();
-    assert!(error.unreachable && error.message.contains("503"), "{error}");
+    assert!(error.blames_upstream && error.message.contains("503"), "{error}");
     assert!(error.message.contains("tried 3 times"), "{error}");
     assert_eq!(server.requests().len(), 3);
 }
@@ -66,7 +66,7 @@ async fn a_server_that_stays_broken_is_unreachable() {
 async fn a_wrong_address_is_not_tried_again() {
     let server = Server::start(|_| Reply::new(404, ""));
     let error = get(&server, &client()).await.unwrap_err();
-    assert_eq!((error.unreachable, error.status), (false, Some(404)));
+    assert_eq!((error.blames_upstream, error.status), (false, Some(404)));
     assert_eq!(server.requests().len(), 1);
 }
 
@@ -214,7 +214,7 @@ async fn what_has_another_digest_never_gets_into_the_store() {
     let server = Server::start(|_| Reply::new(200, "something else"));
     let (dir, store) = store();
     let error = download(&server, &store).await.unwrap_err();
-    assert!(!error.unreachable, "{error}");
+    assert!(error.blames_upstream, "{error}");
     assert!(error.message.contains(&Digest::sha256(body()).to_string()), "{error}");
     assert!(error.message.contains(&Digest::sha256("something else").to_string()), "{error}");
     assert_eq!(server.requests().len(), 2);
@@ -270,7 +270,7 @@ async fn offline_nothing_is_asked() {
     let server = Server::start(|_| Reply::new(200, "x"));
     let client = Client::new(HttpOptions { offline: true, ..quick() }).unwrap();
     let error = get(&server, &client).await.unwrap_err();
-    assert!(error.unreachable && error.message.contains("--offline"), "{error}");
+    assert!(error.blames_upstream && error.message.contains("--offline"), "{error}");
     assert_eq!(server.requests().len(), 0);
 }
 
@@ -295,7 +295,7 @@ async fn nobody_listening_is_unreachable() {
     let url = format!("http://{}/x", listener.local_addr().unwrap());
     drop(listener);
     let error = client().get_bytes(&url, 9, &Condition::default()).await.unwrap_err();
-    assert!(error.unreachable && error.message.contains("refused"), "{error}");
+    assert!(error.blames_upstream && error.message.contains("refused"), "{error}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use super::super::memory;
 use crate::facts::{DebianAsk, FactError};
 use crate::track::http::mask;
 use crate::track::local::blocking;
-use crate::track::{Shared, wrong};
+use crate::track::{Shared, doubtful, wrong};
 
 /// Where packages come from when neither the file nor the machine says anything.
 const DEFAULT_MIRROR: &str = "http://ftp.debian.org/debian";
@@ -26,9 +26,14 @@ pub(super) struct Archive {
     pub mirror: String,
     /// Suite or codename.
     pub suite: String,
-    keyring: Arc<Keyring>,
-    /// Names the keys.
-    keyring_id: String,
+    keys: Arc<Keys>,
+}
+
+/// Keys that may sign a release. They are parsed only when something is to be verified: checking
+/// the certificates takes longer than a run without news.
+struct Keys {
+    /// Path and content of a file; none means Debian's own.
+    file: Option<(String, Vec<u8>)>,
 }
 
 /// The release that a mirror serves now; it was verified, in this run or an earlier one.
@@ -59,14 +64,13 @@ impl Archive {
         }
         let mirror = mirror(shared, ask).trim_end_matches('/').to_owned();
         let signed_by = ask.signed_by.clone().or_else(|| shared.options.keys.clone());
-        let (keyring, keyring_id) = blocking(move || keys(signed_by.as_deref())).await?;
-        let keyring = Arc::new(keyring);
-        Ok(Self { mirror, suite: ask.suite.clone(), keyring, keyring_id })
+        let keys = Arc::new(blocking(move || Keys::of(signed_by)).await?);
+        Ok(Self { mirror, suite: ask.suite.clone(), keys })
     }
 
     /// Tells archives of a run apart.
     pub fn id(&self) -> String {
-        format!("{} {} {}", self.mirror, self.suite, self.keyring_id)
+        format!("{} {} {}", self.mirror, self.suite, self.keys.id())
     }
 
     /// The archive for a message.
@@ -96,14 +100,14 @@ impl Archive {
             // Without the network an expired copy is the best there is, and it was asked for.
             let in_time = mark.valid_until.is_none_or(|until| now <= until);
             let same = mark.form == FORM && mark.digest == current.digest;
-            same && mark.keyring == self.keyring_id && (in_time || shared.client.is_offline())
+            same && mark.keyring == self.keys.id() && (in_time || shared.client.is_offline())
         });
         if verified {
             return Ok(Arc::new(seen));
         }
         let release = self.release(shared, &seen).await?;
         if let Some(mark) = mark.filter(|mark| release.date < mark.date) {
-            return Err(wrong(format!(
+            return Err(doubtful(format!(
                 "{}: the release is of {}, older than the one of {} that was seen before; the \
                  mirror is behind, or somebody holds back updates: take another mirror, or a new \
                  store when this is intended",
@@ -118,7 +122,7 @@ impl Archive {
             digest: current.digest,
             date: release.date,
             valid_until: release.valid_until,
-            keyring: self.keyring_id.clone(),
+            keyring: self.keys.id(),
         };
         let text = serde_json::to_string(&mark).map_err(|e| wrong(e.to_string()))?;
         shared.store.put_memo("debian-release", &place, &text).map_err(|e| wrong(e.to_string()))?;
@@ -134,13 +138,13 @@ impl Archive {
         if let Some(release) = seen.release.get() {
             return Ok(release.clone());
         }
-        let (bytes, keyring, now) = (seen.bytes.clone(), self.keyring.clone(), shared.options.now);
+        let (bytes, keys, now) = (seen.bytes.clone(), self.keys.clone(), shared.options.now);
         let (what, suite) = (self.shown(), self.suite.clone());
         let release = blocking(move || {
-            let release = verify_inrelease(&bytes, &keyring, now)
-                .map_err(|e| wrong(format!("{what}: {e}")))?;
+            let release = verify_inrelease(&bytes, &keys.parse()?, now)
+                .map_err(|e| doubtful(format!("{what}: {e}")))?;
             if release.suite != suite && release.codename != suite {
-                return Err(wrong(format!(
+                return Err(doubtful(format!(
                     "{what}: the mirror serves the release of {} ({}) in its place",
                     release.suite, release.codename
                 )));
@@ -163,20 +167,32 @@ fn mirror<'a>(shared: &'a Shared, ask: &'a DebianAsk) -> std::borrow::Cow<'a, st
     of_machine.map_or(DEFAULT_MIRROR.into(), Into::into)
 }
 
-/// The keys of a file, or Debian's own, with a name for the set.
-fn keys(path: Option<&str>) -> Result<(Keyring, String), FactError> {
-    let Some(path) = path else {
-        let keyring = Keyring::embedded().map_err(|e| wrong(e.to_string()))?;
-        let mut names: Vec<&str> = keyring.fingerprints().collect();
-        names.sort_unstable();
-        let id = format!("embedded-{}", Digest::sha256(names.join(" ")).hex());
-        return Ok((keyring, id));
-    };
-    let bytes =
-        std::fs::read(path).map_err(|e| wrong(format!("cannot read the keys {path}: {e}")))?;
-    let keyring =
-        Keyring::from_bytes(&bytes).map_err(|e| wrong(format!("the keys {path}: {e}")))?;
-    Ok((keyring, format!("file-{}", Digest::sha256(&bytes).hex())))
+impl Keys {
+    /// The keys of a file, or Debian's own.
+    fn of(path: Option<String>) -> Result<Self, FactError> {
+        let Some(path) = path else { return Ok(Self { file: None }) };
+        let bytes = std::fs::read(&path);
+        let bytes = bytes.map_err(|e| wrong(format!("cannot read the keys {path}: {e}")))?;
+        Ok(Self { file: Some((path, bytes)) })
+    }
+
+    /// Names the set of keys.
+    fn id(&self) -> String {
+        match &self.file {
+            // Debian's own come with the program.
+            None => concat!("embedded-", env!("CARGO_PKG_VERSION")).to_owned(),
+            Some((_, bytes)) => format!("file-{}", Digest::sha256(bytes).hex()),
+        }
+    }
+
+    fn parse(&self) -> Result<Keyring, FactError> {
+        match &self.file {
+            None => Keyring::embedded().map_err(|e| wrong(e.to_string())),
+            Some((path, bytes)) => {
+                Keyring::from_bytes(bytes).map_err(|e| wrong(format!("the keys {path}: {e}")))
+            }
+        }
+    }
 }
 
 /// Whether a text can stand in a path without leading elsewhere.

@@ -11,7 +11,7 @@ use super::archive::{Archive, Seen};
 use crate::facts::{DebianAsk, FactError};
 use crate::track::http::Expected;
 use crate::track::local::{blocking, digest};
-use crate::track::{Shared, wrong};
+use crate::track::{Shared, doubtful, wrong};
 
 /// The largest index that is parsed, in bytes after decompression.
 const LARGEST: u64 = 2 << 30;
@@ -32,7 +32,7 @@ pub(super) async fn index(
     blocking(move || {
         let mut index = PackageIndex::default();
         for (path, name) in files {
-            let bad = |e: &dyn std::fmt::Display| wrong(format!("{what}: {name}: {e}"));
+            let bad = |e: &dyn std::fmt::Display| doubtful(format!("{what}: {name}: {e}"));
             let compression = Compression::from_name(&name).unwrap_or(Compression::None);
             let file = std::fs::File::open(&path).map_err(|e| bad(&e))?;
             let reader = decompress(compression, file).map_err(|e| bad(&e))?;
@@ -58,7 +58,7 @@ async fn fetch(
     for (name, file) in &forms {
         match fetch_form(shared, archive, release, name, file).await {
             Ok(path) => return Ok((path, name.clone())),
-            Err(e) if e.unreachable => return Err(e),
+            Err(e) if e.blames_upstream => return Err(e),
             // A mirror need not have every form.
             Err(e) => refused = refused.or(Some(e)),
         }

@@ -1,0 +1,17 @@
+//! All tests of the whole program, a module a theme. Each runs the real program in a world of its
+//! own; counts, digests and exit codes are what is compared.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
+
+mod alpine;
+mod badinput;
+mod fuzzed;
+mod golden;
+mod graph;
+mod images;
+mod interrupt;
+mod quickstart;
+mod readme;
+mod rebuild;
+mod reproduce;
+mod rooms;
+mod upstream;

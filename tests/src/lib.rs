@@ -1,0 +1,15 @@
+//! What the tests and benchmarks of mabuild are made with: a hermetic environment in which the
+//! real program runs, archives and servers made on the spot, and the bodies of the fuzz targets.
+//! Holds no test of its own; those are in `tests/all`.
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot be set up fails by a panic"
+)]
+
+pub mod archive;
+pub mod env;
+pub mod fixture;
+pub mod fuzz;
+pub mod random;
+pub mod server;
