@@ -179,6 +179,26 @@ fn added_platform_builds_that_platform_alone() {
 }
 
 #[test]
+fn platform_added_to_a_copy_of_the_project_builds_that_platform_alone() {
+    let Some(mut project) = Project::new() else { return };
+    let all = project.platforms.clone();
+    if all.len() < 2 {
+        return;
+    }
+    project.platforms.truncate(1);
+    let mut project = project.edit("", "");
+    project.env.rebuild(&[]);
+    for file in ["tools.txt", "conf/app.txt", "root-amd64.tar.gz", "root-arm64.tar.gz"] {
+        let bytes = std::fs::read(project.env.path(file)).unwrap();
+        project.env.write(&format!("copy/{file}"), bytes);
+    }
+    project.platforms = all;
+    let project = project.edit("", "");
+    project.env.write("copy/mabuild.kdl", &project.file);
+    project.assert_did(project.env.rebuild(&["-f", "copy/mabuild.kdl"]), 4, 3);
+}
+
+#[test]
 fn base_of_identical_bytes_builds_nothing_below() {
     let Some(project) = Project::new() else { return };
     project.env.rebuild(&[]);

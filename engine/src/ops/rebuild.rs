@@ -12,8 +12,8 @@ use super::{Env, ErrorKind, OpError, Planning, Project, RunRequest};
 use crate::event::{End, Event, Listener, Phases, Summary};
 use crate::exec::native::Native;
 use crate::graph::{Graph, NodeId, Part};
-use crate::key::Record;
-use crate::plan::{Action, resolve};
+use crate::key::{Key, Record};
+use crate::plan::{Action, Plan, Planned, resolve};
 use crate::run::driver::{Driven, drive};
 use crate::run::machine::Limits;
 use crate::run::{Cancel, Shared};
@@ -97,6 +97,7 @@ fn run(
         project: project.name.clone(),
         run: begin,
         threads: (cores / jobs).max(1),
+        kept: kept(&planning.plan),
         forced,
         phases: Mutex::new(Phases::default()),
     });
@@ -127,6 +128,12 @@ fn run(
     };
     store.run_end(begin, ended, exit, &counts).map_err(OpError::store)?;
     Ok((driven, phases, outside.downloaded()))
+}
+
+/// Keys of the nodes that are up to date from the start.
+fn kept(plan: &Plan) -> HashMap<NodeId, Key> {
+    let keep = |n: &&Planned| matches!(n.action, Action::Keep { .. });
+    plan.nodes.iter().filter(keep).filter_map(|n| Some((n.node, n.key?))).collect()
 }
 
 /// Points tags at the newest indexes and remembers what every node that is up to date was made

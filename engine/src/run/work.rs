@@ -12,7 +12,7 @@ use mabuild_sandbox::CancelHandle;
 use crate::event::{End, Event, Failure, FailureKind, Listener, Phases};
 use crate::exec::{Executor, Fault, Knobs, Outcome, Progress};
 use crate::graph::{Graph, NodeId, Part};
-use crate::key::{Record, key};
+use crate::key::{Key, Record, key};
 use crate::plan::{SpecError, index_key, resolve};
 use crate::publish::assemble;
 use crate::spec::DraftSpec;
@@ -37,6 +37,8 @@ pub struct Shared {
     pub run: i64,
     /// Threads that one layer may be packed with.
     pub threads: usize,
+    /// Keys of the nodes that were up to date from the start.
+    pub kept: HashMap<NodeId, Key>,
     /// Nodes that are built even when there is a result.
     pub forced: std::collections::HashSet<NodeId>,
     /// Busy time by phase, summed over all nodes.
@@ -149,9 +151,11 @@ fn index(shared: &Arc<Shared>, node: NodeId, parents: &HashMap<NodeId, Arc<str>>
         let Some(digest) = parents.get(&part) else { continue };
         let Some(platform) = shared.graph.platform(part) else { continue };
         let name = shared.graph.name(part);
-        let key = match shared.store.last_key(&shared.project, &name) {
-            Some(key) => key,
-            None => return broken(format!("{name} was built without a record")),
+        // A node that was kept may have a record of an edit that was undone, or none at all when
+        // another project built it.
+        let known = shared.kept.get(&part).copied();
+        let Some(key) = known.or_else(|| shared.store.last_key(&shared.project, &name)) else {
+            return broken(format!("{name} was built without a record"));
         };
         members.push((platform.clone(), key, digest.clone()));
     }

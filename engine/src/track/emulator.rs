@@ -40,7 +40,8 @@ pub(super) async fn emulators(
                 return Ok(folder);
             }
             Ok(_) => failures.push(format!("{package} of {suite} lacks some of them")),
-            Err(e) if e.blames_upstream => return Err(e),
+            // A mirror that does not answer for one suite need not be asked for the next.
+            Err(e) if e.blames_upstream && failures.is_empty() => return Err(e),
             Err(e) => failures.push(e.message),
         }
     }

@@ -214,12 +214,12 @@ fn is_address(location: &str) -> bool {
     location.starts_with("http://") || location.starts_with("https://")
 }
 
-/// A failure that is nobody's network.
 /// A fault of what an upstream serves.
 fn doubtful(message: impl Into<String>) -> FactError {
     FactError { message: message.into(), blames_upstream: true }
 }
 
+/// A fault of the question or of this machine.
 fn wrong(message: impl Into<String>) -> FactError {
     FactError { message: message.into(), blames_upstream: false }
 }

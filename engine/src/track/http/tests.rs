@@ -7,7 +7,7 @@ use mabuild_oci::Digest;
 
 fn quick() -> HttpOptions {
     HttpOptions {
-        stall_timeout: Duration::from_millis(400),
+        stall_timeout: Duration::from_secs(30),
         pause: Duration::from_millis(1),
         attempts: 3,
         ..HttpOptions::default()
@@ -84,7 +84,7 @@ async fn a_wait_that_the_server_asks_for_is_kept_but_capped() {
         get(&server, &Client::new(options.clone()).unwrap()).await.unwrap();
         let waited = begun.elapsed();
         assert!(waited >= Duration::from_millis(300), "{header}: {waited:?}");
-        assert!(waited < Duration::from_secs(3), "{header}: {waited:?}");
+        assert!(waited < Duration::from_secs(60), "{header}: {waited:?}");
     }
 }
 
@@ -183,7 +183,11 @@ async fn a_stalled_download_goes_on() {
         if r.number == 0 { reply.ending(Ending::Stall(70_000)) } else { reply }
     });
     let (_dir, store) = store();
-    assert_eq!(download(&server, &store).await.unwrap(), body());
+    let impatient = HttpOptions { stall_timeout: Duration::from_millis(900), ..quick() };
+    let client = Client::new(impatient).unwrap();
+    let expected = Expected { digest: Digest::sha256(body()), size: None };
+    let path = client.download(&server.url("/f"), expected, &store, &|_, _| {}).await.unwrap();
+    assert_eq!(std::fs::read(path).unwrap(), body());
     assert_eq!(server.requests()[1].range(), Some(70_000));
 }
 
