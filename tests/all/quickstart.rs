@@ -2,10 +2,11 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use mabuild_tests::env::{Counts, TestEnv, has, skip, source_tree, walk};
 use mabuild_tests::fixture::{blob, manifests};
+use mabuild_tests::server::{Server, own_mirror};
 
 /// Platform, what `uname -m` may say there.
 const PLATFORMS: [(&str, &[&str]); 7] = [
@@ -19,17 +20,31 @@ const PLATFORMS: [(&str, &[&str]); 7] = [
     ("linux/s390x", &["s390x"]),
 ];
 
-/// Builds the quickstart once for all tests.
-fn built() -> Option<&'static (TestEnv, Counts)> {
-    static BUILT: OnceLock<Result<(TestEnv, Counts), String>> = OnceLock::new();
-    let built = BUILT.get_or_init(|| {
-        let mut env = TestEnv::new();
-        env.with_mirror()?;
-        env.copy_in(&source_tree().join("examples/quickstart"));
-        let counts = env.rebuild(&[]);
-        Ok((env, counts))
-    });
-    built.as_ref().map_err(|e| skip(e)).ok()
+/// A quickstart that was built.
+struct Built {
+    env: TestEnv,
+    /// What that took.
+    counts: Counts,
+    /// Where the packages came from.
+    mirror: Server,
+}
+
+/// Builds the quickstart once for all tests that run at about the same time; the last one that
+/// lets go of it removes it.
+fn built() -> Option<Arc<Built>> {
+    static BUILT: Mutex<Weak<Built>> = Mutex::new(Weak::new());
+    let mut shared = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(built) = shared.upgrade() {
+        return Some(built);
+    }
+    let mirror = own_mirror().map_err(skip).ok()?;
+    let mut env = TestEnv::new();
+    env.var("DEBIAN_MIRROR", &mirror.address);
+    env.copy_in(&source_tree().join("examples/quickstart"));
+    let counts = env.rebuild(&[]);
+    let built = Arc::new(Built { env, counts, mirror });
+    *shared = Arc::downgrade(&built);
+    Some(built)
 }
 
 fn run(tool: &str, args: &[&str]) -> String {
@@ -41,7 +56,8 @@ fn run(tool: &str, args: &[&str]) -> String {
 
 #[test]
 fn every_platform_ran_its_own_steps() {
-    let Some((env, counts)) = built() else { return };
+    let Some(built) = built() else { return };
+    let Built { env, counts, .. } = &*built;
     assert_eq!((counts.built, counts.failed, counts.executed), (28, 0, 42), "{counts:?}");
     for (platform, machines) in PLATFORMS {
         let folder = env.unpacked("web:latest", platform);
@@ -60,7 +76,8 @@ fn every_platform_ran_its_own_steps() {
 
 #[test]
 fn configs_say_what_the_file_says() {
-    let Some((env, _)) = built() else { return };
+    let Some(built) = built() else { return };
+    let env = &built.env;
     let members = manifests(&env.store(), &env.digest("web:1.0"));
     let names: Vec<&str> = members.iter().map(|(platform, _)| platform.as_str()).collect();
     assert_eq!(names, PLATFORMS.map(|(platform, _)| platform));
@@ -86,22 +103,22 @@ fn configs_say_what_the_file_says() {
 }
 
 #[test]
-fn second_run_asks_nothing_of_the_pool() {
-    let Some((env, _)) = built() else { return };
-    let pool = || {
-        let mirror = mabuild_tests::server::mirror().unwrap();
-        mirror.paths().iter().filter(|p| p.contains("/pool/")).count()
-    };
+fn second_run_asks_for_nothing_but_the_signed_list() {
+    let Some(built) = built() else { return };
+    let Built { env, mirror, .. } = &*built;
+    let before = mirror.requests().len();
     let counts = env.rebuild(&["--offline"]);
     assert_eq!((counts.built, counts.executed, counts.kept), (0, 0, 28), "{counts:?}");
-    let _ = pool();
+    assert_eq!(mirror.requests().len(), before);
     let run = env.mabuild(&["graph", "rebuild"]).ok();
     assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    assert_eq!(mirror.paths()[before..], ["/dists/bookworm/InRelease"]);
 }
 
 #[test]
 fn other_tools_read_the_store() {
-    let Some((env, _)) = built() else { return };
+    let Some(built) = built() else { return };
+    let env = &built.env;
     if !(has("skopeo") && has("umoci")) {
         return;
     }

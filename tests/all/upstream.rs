@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mabuild_tests::archive::Tar;
 use mabuild_tests::env::{TestEnv, host, skip};
-use mabuild_tests::server::{Answer, Request, Server};
+use mabuild_tests::server::{Answer, Request, Server, debian_file};
 use sha2::{Digest, Sha256};
 
 fn archive() -> Vec<u8> {
@@ -140,36 +140,27 @@ fn address_that_is_not_there_is_no_outage() {
 
 #[test]
 fn debian_archive_that_was_tampered_with_is_refused() {
-    let mirror = match mabuild_tests::server::mirror() {
-        Ok(mirror) => mirror,
-        Err(e) => return skip(e),
-    };
-    let real = mirror.address.clone();
-    let fetch = move |path: &str| {
-        let out = std::process::Command::new("curl")
-            .args(["-sSf", "--noproxy", "*"])
-            .arg(format!("{real}{path}"))
-            .output()
-            .unwrap();
-        out.status.success().then_some(out.stdout)
-    };
+    if let Err(e) = debian_file("/dists/bookworm/InRelease") {
+        return skip(e);
+    }
     let file = format!(
         "mabuild 1\nplatforms {:?}\nbase \"b\" {{ debian \"bookworm\" {{ variant \"extract\"; include \"busybox-static\" }} }}\n",
         host()
     );
     for tampered in ["InRelease", "Packages", ".deb"] {
-        let fetch = fetch.clone();
-        let server = Server::start(move |request, _| match fetch(&request.path) {
-            None => Answer::status(404),
-            Some(mut bytes) => {
-                let packages =
-                    request.path.contains("/by-hash/") || request.path.contains("/Packages");
-                let hit = request.path.ends_with(tampered) || (tampered == "Packages" && packages);
-                if hit {
+        let server = Server::start(move |request, _| {
+            let path = request.path.as_str();
+            let packages = path.contains("/by-hash/") || path.contains("/Packages");
+            let hit = path.ends_with(tampered) || (tampered == "Packages" && packages);
+            match debian_file(path) {
+                Ok(Answer::Reply(200, _, body)) if hit => {
+                    let mut bytes = body.to_vec();
                     let at = bytes.len() / 3;
                     bytes[at] ^= 1;
+                    Answer::ok(bytes)
                 }
-                Answer::ok(bytes)
+                Ok(answer) => answer,
+                Err(_) => Answer::status(502),
             }
         });
         let mut env = TestEnv::new();

@@ -342,12 +342,13 @@ impl Default for TestEnv {
 
 impl Drop for TestEnv {
     fn drop(&mut self) {
-        // Files of subordinate ids belong to somebody else outside of such a namespace; where
-        // there are none, the removal of the temporary folder is enough.
+        // A killed step leaves folders that nobody may enter, and files of subordinate ids belong
+        // to somebody else outside of such a namespace. What stays even so is a temporary folder.
         if !am_root() {
-            let mut remove = Command::new("unshare");
-            remove.args(["--map-root-user", "--map-auto", "rm", "-rf"]).arg(self.store());
-            remove.stderr(Stdio::null()).status().ok();
+            let quiet = |command: &mut Command| command.stderr(Stdio::null()).status().ok();
+            quiet(Command::new("chmod").args(["-R", "u+rwx"]).arg(self.root.path()));
+            let words = ["--map-root-user", "--map-auto", "rm", "-rf"];
+            quiet(Command::new("unshare").args(words).arg(self.store()));
         }
     }
 }

@@ -128,19 +128,31 @@ fn serve(
 /// The Debian mirror of this machine behind a relay, or the reason why there is none. What was
 /// fetched once is served from memory, so that tests with empty stores do not burden the mirror.
 pub fn mirror() -> Result<&'static Server, &'static str> {
-    static RELAY: OnceLock<Result<Server, String>> = OnceLock::new();
-    RELAY
-        .get_or_init(|| {
-            let upstream = upstream();
-            let relay = Relay { upstream, files: Mutex::default() };
-            match relay.get("/dists/bookworm/InRelease") {
-                Answer::Reply(200, ..) => {}
-                _ => return Err(format!("the Debian mirror {} cannot be reached", relay.upstream)),
-            }
-            Ok(Server::start(move |request, _| relay.get(&request.path)))
-        })
-        .as_ref()
-        .map_err(String::as_str)
+    static SERVER: OnceLock<Result<Server, &'static str>> = OnceLock::new();
+    SERVER.get_or_init(own_mirror).as_ref().map_err(|e| *e)
+}
+
+/// The same with a server of its own, which sees the requests of one test alone.
+pub fn own_mirror() -> Result<Server, &'static str> {
+    debian_file("/dists/bookworm/InRelease")?;
+    let serve = |request: &Request, _| match debian_file(&request.path) {
+        Ok(answer) => answer,
+        Err(_) => Answer::status(502),
+    };
+    Ok(Server::start(serve))
+}
+
+/// A file of the Debian mirror, or the reason why there is none.
+pub fn debian_file(path: &str) -> Result<Answer, &'static str> {
+    static RELAY: OnceLock<Result<Relay, String>> = OnceLock::new();
+    let relay = RELAY.get_or_init(|| {
+        let relay = Relay { upstream: upstream(), files: Mutex::default() };
+        match relay.get("/dists/bookworm/InRelease") {
+            Answer::Reply(200, ..) => Ok(relay),
+            _ => Err(format!("the Debian mirror {} cannot be reached", relay.upstream)),
+        }
+    });
+    relay.as_ref().map(|relay| relay.get(path)).map_err(String::as_str)
 }
 
 struct Relay {
