@@ -2,21 +2,25 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
+use mabuild_distro::qemu;
 use mabuild_oci::{Descriptor, Digest, media_type};
 
 use super::planning::{chosen, lowered, plan_in, tracking};
 use super::supply::Outside;
 use super::{Env, ErrorKind, OpError, Planning, Project, RunRequest};
 use crate::event::{End, Event, Listener, Phases, Summary};
-use crate::exec::native::Native;
+use crate::exec::Supply;
+use crate::exec::native::{Native, host_arch};
 use crate::graph::{Graph, NodeId, Part};
 use crate::key::{Key, Record};
 use crate::plan::{Action, Plan, Planned, resolve};
 use crate::run::driver::{Driven, drive};
 use crate::run::machine::Limits;
 use crate::run::{Cancel, Shared};
+use crate::spec::{AskedSpec, Op};
 use crate::store::{RunCounts, Store};
 
 /// What a rebuild came to.
@@ -41,6 +45,7 @@ pub fn rebuild(
     let begun = Instant::now();
     let store = Arc::new(Store::open(&request.store).map_err(OpError::store)?);
     let _use = store.use_guard().map_err(OpError::store)?;
+    let early = emulator_early(env, project, request, &store, &listener)?;
     let planning = plan_in(env, project, request, &store, Some(&listener))?;
     let graph = &lowered(project)?.graph;
     if planning.plan.is_clean() {
@@ -58,7 +63,9 @@ pub fn rebuild(
     let Driven { ends, mut summary } = driven;
     finish(&store, project, graph, &planning, &ends)?;
     summary.phases = phases;
-    summary.downloaded = planning.downloaded + downloaded;
+    // It is done by now: every foreign step has waited for it.
+    let early = early.and_then(|thread| thread.join().ok()).unwrap_or(0);
+    summary.downloaded = planning.downloaded + downloaded + early;
     summary.took = begun.elapsed();
     listener.event(&Event::Ended(summary.clone()));
     Ok(Finished { planning, ends, summary })
@@ -128,6 +135,36 @@ fn run(
     };
     store.run_end(begin, ended, exit, &counts).map_err(OpError::store)?;
     Ok((driven, phases, outside.downloaded()))
+}
+
+/// Brings the emulator while the plan is made, where a project that was never built here has
+/// foreign steps: its package is large, and nothing else of the run depends on it so late. Gives
+/// the bytes that came; a failure is told by the step that needs it.
+fn emulator_early(
+    env: &Env,
+    project: &Project,
+    request: &RunRequest,
+    store: &Arc<Store>,
+    listener: &Arc<dyn Listener>,
+) -> Result<Option<JoinHandle<u64>>, OpError> {
+    if !store.last_keys(&project.name).map_err(OpError::store)?.is_empty() {
+        return Ok(None);
+    }
+    let lowered = lowered(project)?;
+    let selection = chosen(&lowered.graph, &request.targets, request)?;
+    let foreign = selection.needed.iter().find_map(|node| {
+        let platform = lowered.graph.platform(*node)?;
+        let runs = |spec: AskedSpec| spec.steps.iter().any(|s| matches!(s.op, Op::Run { .. }));
+        let foreign = !qemu::runs_natively(host_arch(), &platform.os, &platform.arch);
+        (foreign && lowered.spec(*node)?.is_ok_and(runs)).then(|| platform.clone())
+    });
+    let Some(platform) = foreign else { return Ok(None) };
+    let outside = Outside::new(tracking(env, request, store, Some(listener))?);
+    Ok(Some(std::thread::spawn(move || {
+        // The step that needs the emulator asks again and reports what is wrong.
+        let _ = outside.emulator(&platform);
+        outside.downloaded()
+    })))
 }
 
 /// Keys of the nodes that are up to date from the start.

@@ -254,11 +254,12 @@ impl Build<'_> {
     }
 
     fn wish(&mut self, owner: Option<&str>, mode: Option<u32>) -> Result<Wish, Fault> {
+        let owned = owner.is_some();
         let owner = match owner {
             Some(text) => self.tables()?.owner(text)?,
             None => (0, 0),
         };
-        Ok(Wish { owner, mode, date: self.date })
+        Ok(Wish { owner, owned, mode, date: self.date })
     }
 
     /// Writes config and manifest.

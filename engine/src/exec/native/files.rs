@@ -32,6 +32,8 @@ impl Item {
 #[derive(Clone, Copy)]
 pub(super) struct Wish {
     pub owner: (u64, u64),
+    /// Whether the owner was written, in place of root by default.
+    pub owned: bool,
     pub mode: Option<u32>,
     pub date: i64,
 }
@@ -138,7 +140,22 @@ impl<'v> Layering<'v> {
 
     pub fn mkdir(&mut self, path: &str, wish: Wish) -> Result<(), Fault> {
         let path = self.follow(path)?;
-        self.make_dirs(&path, wish.owner, wish.mode.unwrap_or(0o755), wish.date)
+        let parent = path.iter().rposition(|b| *b == b'/').unwrap_or(0);
+        self.make_dirs(&path[..parent], (0, 0), 0o755, wish.date)?;
+        let Some(known) = self.view.lookup(&path).filter(|_| self.is_dir(&path)) else {
+            return self.make_dirs(&path, wish.owner, wish.mode.unwrap_or(0o755), wish.date);
+        };
+        // A directory that is there already takes what is written of it and keeps the rest.
+        let mode = wish.mode.unwrap_or(known.mode);
+        let (uid, gid) = if wish.owned { wish.owner } else { (known.uid, known.gid) };
+        if (mode, uid, gid) != (known.mode, known.uid, known.gid) && !path.is_empty() {
+            let entry = Entry::new(path.clone(), EntryKind::Dir)
+                .with_mode(mode)
+                .with_owner(uid, gid)
+                .with_mtime(wish.date);
+            self.items.insert(path, Item::plain(entry));
+        }
+        Ok(())
     }
 
     pub fn file(&mut self, path: &str, content: &str, wish: Wish) -> Result<(), Fault> {
@@ -419,4 +436,78 @@ pub(super) fn layer_key(items: &[Item], clamp_mtime: i64) -> Key {
         "layer",
         &[("entries", Value::Digest(&list)), ("clamp", Value::Number(clamp_mtime))],
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mabuild_oci::layer::LayerIndex;
+
+    fn below() -> FsView {
+        let entries = [
+            Entry::new("etc", EntryKind::Dir).with_mode(0o700).with_owner(3, 4),
+            Entry::new("bin", EntryKind::Symlink { target: b"usr/bin".to_vec() }),
+            Entry::new("usr", EntryKind::Dir),
+            Entry::new("usr/bin", EntryKind::Dir),
+            Entry::file("file", "x"),
+        ];
+        FsView::new(vec![LayerIndex::from_entries(&entries)])
+    }
+
+    const WISH: Wish = Wish { owner: (0, 0), owned: false, mode: None, date: 5 };
+
+    fn made(fill: impl FnOnce(&mut Layering<'_>) -> Result<(), Fault>) -> Vec<String> {
+        let view = below();
+        let mut layering = Layering::new(&view);
+        fill(&mut layering).unwrap();
+        let show = |i: Item| {
+            let Entry { path, mode, uid, gid, .. } = i.entry;
+            format!("{} {mode:o} {uid}:{gid}", String::from_utf8(path).unwrap())
+        };
+        layering.items().into_iter().map(show).collect()
+    }
+
+    fn refused(fill: impl FnOnce(&mut Layering<'_>) -> Result<(), Fault>) -> String {
+        fill(&mut Layering::new(&below())).unwrap_err().message
+    }
+
+    #[test]
+    fn only_missing_directories_are_made_and_the_mode_is_the_last_ones() {
+        let wish = Wish { mode: Some(0o750), owner: (7, 8), owned: true, ..WISH };
+        assert_eq!(made(|l| l.mkdir("/etc/a/b", wish)), ["etc/a 755 0:0", "etc/a/b 750 7:8"]);
+        assert_eq!(made(|l| l.mkdir("/usr/bin", WISH)), [""; 0]);
+    }
+
+    #[test]
+    fn a_directory_that_is_there_takes_what_is_written_of_it() {
+        let wish = Wish { mode: Some(0o1777), ..WISH };
+        assert_eq!(made(|l| l.mkdir("/etc", wish)), ["etc 1777 3:4"]);
+        let wish = Wish { owner: (0, 0), owned: true, ..WISH };
+        assert_eq!(made(|l| l.mkdir("/etc", wish)), ["etc 700 0:0"]);
+    }
+
+    #[test]
+    fn links_on_the_way_are_followed() {
+        assert_eq!(made(|l| l.file("/bin/x", "y", WISH)), ["usr/bin/x 644 0:0"]);
+        assert_eq!(made(|l| l.symlink("x", "/bin/y", 0)), ["usr/bin/y 777 0:0"]);
+        assert_eq!(made(|l| l.remove("/bin")), ["bin 0 0:0"]);
+    }
+
+    #[test]
+    fn what_is_in_the_way_is_named() {
+        assert!(refused(|l| l.file("/etc", "x", WISH)).contains("/etc is a directory"));
+        assert!(refused(|l| l.mkdir("/file/a", WISH)).contains("/file"));
+        assert!(refused(|l| l.remove("/none")).contains("/none"));
+        assert!(refused(|l| l.file("/", "x", WISH)).contains("root directory"));
+    }
+
+    #[test]
+    fn the_key_of_a_layer_moves_with_its_bytes_alone() {
+        let item =
+            |content: &str, mtime| vec![Item::plain(Entry::file("a", content).with_mtime(mtime))];
+        assert_eq!(layer_key(&item("x", 1), 9), layer_key(&item("x", 1), 9));
+        assert_ne!(layer_key(&item("x", 1), 9), layer_key(&item("y", 1), 9));
+        assert_ne!(layer_key(&item("x", 1), 9), layer_key(&item("x", 2), 9));
+        assert_ne!(layer_key(&item("x", 1), 9), layer_key(&item("x", 1), 8));
+    }
 }

@@ -36,7 +36,7 @@ impl Tracker for Rootfs {
                 (None, None) if is_address(&self.location) => {
                     return Err(wrong(format!(
                         "{} is fetched without a checksum, so nobody could tell whether it was \
-                         exchanged; add checksums=\"…\" or digest=\"sha256:…\"",
+                         exchanged; add checksums=\"…\" or sha256=\"…\"",
                         mask(&self.location)
                     )));
                 }
