@@ -1,8 +1,8 @@
 //! Hashing one file, and noticing when it changes meanwhile.
 
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -11,18 +11,6 @@ use crate::store::Stat;
 
 /// Files from this size on are hashed on several threads.
 const LARGE: usize = 1 << 20;
-
-/// What tells a version of a file, without its digest.
-pub(super) fn stat_of(meta: &Metadata) -> Stat {
-    let nanoseconds = |seconds: i64, part: i64| seconds.saturating_mul(1_000_000_000) + part;
-    Stat {
-        size: meta.len(),
-        mtime_ns: nanoseconds(meta.mtime(), meta.mtime_nsec()),
-        ctime_ns: nanoseconds(meta.ctime(), meta.ctime_nsec()),
-        inode: meta.ino(),
-        digest: [0; 32],
-    }
-}
 
 /// Hashes a regular file; no link is followed, and no mapping is used, since a file that shrinks
 /// under a mapping kills the process.
@@ -37,8 +25,8 @@ pub(super) fn hash(path: &Path) -> Result<Stat, String> {
             break;
         }
         let (digest, read) = content(&mut file, before.len()).map_err(failed)?;
-        let after = stat_of(&file.metadata().map_err(failed)?);
-        if after.same_file(&stat_of(&before)) && read == after.size {
+        let after = Stat::of(&file.metadata().map_err(failed)?);
+        if after.same_file(&Stat::of(&before)) && read == after.size {
             return Ok(Stat { digest, ..after });
         }
     }

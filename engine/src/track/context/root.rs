@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 
-use super::hash::{hash, stat_of};
+use super::hash::hash;
 use crate::facts::{FileFact, FileKind, Ignore};
 use crate::store::{Stat, Store};
 
@@ -237,7 +237,7 @@ fn node(name: String, path: &Path, meta: &Metadata) -> Result<Node, String> {
     let kind = if kind.is_dir() {
         NodeKind::Dir
     } else if kind.is_file() {
-        NodeKind::File(stat_of(meta))
+        NodeKind::File(Stat::of(meta))
     } else if kind.is_symlink() {
         let target = std::fs::read_link(path);
         let target = target.map_err(|e| format!("cannot read {}: {e}", path.display()))?;

@@ -192,7 +192,7 @@ fn the_digest_sees_paths_modes_and_content_but_no_times() {
 /// Puts a wrong digest of `a` into the store, for the file as it is.
 fn poison(world: &World) {
     let meta = std::fs::symlink_metadata(world.context().join("a")).unwrap();
-    let stat = crate::store::Stat { digest: [7; 32], ..hash::stat_of(&meta) };
+    let stat = crate::store::Stat { digest: [7; 32], ..crate::store::Stat::of(&meta) };
     let root = world.context().to_str().unwrap().to_owned();
     world.store.put_file_digests(&root, &[("a".to_owned(), stat)], LATER).unwrap();
 }

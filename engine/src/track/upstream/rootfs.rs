@@ -1,7 +1,6 @@
 //! Root file system archives: pinned by the digest in the file, by a checksum file, or by the
 //! content of a local archive.
 
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use mabuild_oci::Digest;
@@ -77,7 +76,7 @@ impl Rootfs {
 fn hash_of(shared: &Shared, path: &str) -> Result<Digest, FactError> {
     let failed = |e: std::io::Error| wrong(format!("cannot read {path}: {e}"));
     let mut file = std::fs::File::open(path).map_err(failed)?;
-    let stat = stat_of(&file.metadata().map_err(failed)?);
+    let stat = Stat::of(&file.metadata().map_err(failed)?);
     let shown = format!("{} {} {} {}", stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode);
     let note = shared.store.memo("archive", path);
     let known = note.as_deref().and_then(|note| note.split_once('|'));
@@ -95,7 +94,7 @@ fn hash_of(shared: &Shared, path: &str) -> Result<Digest, FactError> {
         }
     }
     let digest = hasher.finish();
-    let after = stat_of(&file.metadata().map_err(failed)?);
+    let after = Stat::of(&file.metadata().map_err(failed)?);
     if !after.same_file(&stat) {
         return Err(wrong(format!("{path} changed while it was read; try again")));
     }
@@ -104,15 +103,4 @@ fn hash_of(shared: &Shared, path: &str) -> Result<Digest, FactError> {
         shared.store.put_memo("archive", path, &note).map_err(|e| wrong(e.to_string()))?;
     }
     Ok(digest)
-}
-
-fn stat_of(meta: &std::fs::Metadata) -> Stat {
-    let nanoseconds = |seconds: i64, part: i64| seconds.saturating_mul(1_000_000_000) + part;
-    Stat {
-        size: meta.len(),
-        mtime_ns: nanoseconds(meta.mtime(), meta.mtime_nsec()),
-        ctime_ns: nanoseconds(meta.ctime(), meta.ctime_nsec()),
-        inode: meta.ino(),
-        digest: [0; 32],
-    }
 }
