@@ -1,6 +1,6 @@
 //! Plan: selection, facts, specs, keys, actions.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -25,8 +25,8 @@ pub struct Planning {
     pub plan: Plan,
     /// The spec of each platform node.
     pub specs: Arc<HashMap<NodeId, Result<DraftSpec, SpecError>>>,
-    /// Bytes that came over the network to find it out.
-    pub downloaded: u64,
+    /// Nodes that are built even when nothing changed.
+    pub forced: HashSet<NodeId>,
 }
 
 /// What the store remembers of a project.
@@ -49,7 +49,8 @@ impl History for Remembered<'_> {
 pub fn plan(env: &Env, project: &Project, request: &RunRequest) -> Result<Planning, OpError> {
     let store = Store::open(&request.store).map_err(OpError::store)?;
     let _use = store.use_guard().map_err(OpError::store)?;
-    plan_in(env, project, request, &Arc::new(store), None)
+    let store = Arc::new(store);
+    plan_in(project, request, &store, &tracking(env, request, &store, None)?)
 }
 
 /// The graph of a project without errors.
@@ -76,21 +77,19 @@ pub(super) fn chosen(
 }
 
 pub(super) fn plan_in(
-    env: &Env,
     project: &Project,
     request: &RunRequest,
-    store: &Arc<Store>,
-    listener: Option<&Arc<dyn Listener>>,
+    store: &Store,
+    tracking: &Tracking,
 ) -> Result<Planning, OpError> {
     let lowered = lowered(project)?;
     let graph = &lowered.graph;
     let selection = chosen(graph, &request.targets, request)?;
     let forced = match request.force.is_empty() {
-        true => BTreeSet::new(),
+        true => HashSet::new(),
         false => chosen(graph, &request.force, request)?.targets.into_iter().collect(),
     };
-    let tracking = tracking(env, request, store, listener)?;
-    let specs = Arc::new(specs(lowered, &selection, &tracking));
+    let specs = Arc::new(specs(lowered, &selection, tracking));
     let history = Remembered { store, project: &project.name };
     let plan = make_plan(
         graph,
@@ -101,7 +100,7 @@ pub(super) fn plan_in(
             forced: &|node| forced.contains(&node),
         },
     );
-    Ok(Planning { selection, plan, specs, downloaded: tracking.downloaded() })
+    Ok(Planning { selection, plan, specs, forced })
 }
 
 type Specs = HashMap<NodeId, Result<DraftSpec, SpecError>>;
@@ -156,7 +155,7 @@ fn draft(
 fn facts(asked: &[(NodeId, Result<AskedSpec, SpecError>)], tracking: &Tracking) -> Facts {
     let mut files: BTreeSet<(Arc<str>, Vec<String>, Option<String>)> = BTreeSet::new();
     let mut upstreams: Vec<UpstreamAsk> = Vec::new();
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     for spec in asked.iter().filter_map(|(_, spec)| spec.as_ref().ok()) {
         if let Source::Upstream(ask) = &spec.source
             && seen.insert(ask)

@@ -1,8 +1,7 @@
 //! `graph rebuild`: plan, run, tag.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use mabuild_distro::qemu;
@@ -22,6 +21,7 @@ use crate::run::machine::Limits;
 use crate::run::{Cancel, Shared};
 use crate::spec::{AskedSpec, Op};
 use crate::store::{RunCounts, Store};
+use crate::track::Tracking;
 
 /// What a rebuild came to.
 #[derive(Debug)]
@@ -45,8 +45,9 @@ pub fn rebuild(
     let begun = Instant::now();
     let store = Arc::new(Store::open(&request.store).map_err(OpError::store)?);
     let _use = store.use_guard().map_err(OpError::store)?;
-    let early = emulator_early(env, project, request, &store, &listener)?;
-    let planning = plan_in(env, project, request, &store, Some(&listener))?;
+    let tracking = Arc::new(tracking(env, request, &store, Some(&listener))?);
+    emulator_early(project, request, &store, &tracking)?;
+    let planning = plan_in(project, request, &store, &tracking)?;
     let graph = &lowered(project)?.graph;
     if planning.plan.is_clean() {
         let summary = Summary {
@@ -58,14 +59,13 @@ pub fn rebuild(
         listener.event(&Event::Ended(summary.clone()));
         return Ok(Finished { planning, ends: HashMap::new(), summary });
     }
-    let (driven, phases, downloaded) =
-        run(env, project, request, &store, &planning, &listener, cancel)?;
+    let outside = Outside { tracking: tracking.clone() };
+    let order = Order { env, project, request };
+    let (driven, phases) = run(&order, &store, outside, &planning, &listener, cancel)?;
     let Driven { ends, mut summary } = driven;
     finish(&store, project, graph, &planning, &ends)?;
     summary.phases = phases;
-    // It is done by now: every foreign step has waited for it.
-    let early = early.and_then(|thread| thread.join().ok()).unwrap_or(0);
-    summary.downloaded = planning.downloaded + downloaded + early;
+    summary.downloaded = tracking.downloaded();
     summary.took = begun.elapsed();
     listener.event(&Event::Ended(summary.clone()));
     Ok(Finished { planning, ends, summary })
@@ -75,26 +75,28 @@ fn platforms(graph: &Graph, planning: &Planning) -> usize {
     planning.plan.nodes.iter().filter(|n| graph.node(n.node).part != Part::Index).count()
 }
 
+/// What was asked for, by whom.
+struct Order<'a> {
+    env: &'a Env,
+    project: &'a Project,
+    request: &'a RunRequest,
+}
+
 fn run(
-    env: &Env,
-    project: &Project,
-    request: &RunRequest,
+    order: &Order<'_>,
     store: &Arc<Store>,
+    outside: Outside,
     planning: &Planning,
     listener: &Arc<dyn Listener>,
     cancel: &Cancel,
-) -> Result<(Driven, Phases, u64), OpError> {
+) -> Result<(Driven, Phases), OpError> {
+    let Order { env, project, request } = order;
     let graph = &lowered(project)?.graph;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = request.jobs.unwrap_or(cores).max(1);
-    let outside = Arc::new(Outside::new(tracking(env, request, store, Some(listener))?));
     let host = mabuild_sandbox::probe();
     let overlay = env.vars.get("MABUILD_OVERLAY").is_none_or(|v| v != "0");
-    let executor = Native::new(store.clone(), outside.clone(), host, jobs, overlay);
-    let forced: HashSet<NodeId> = match request.force.is_empty() {
-        true => HashSet::new(),
-        false => chosen(graph, &request.force, request)?.targets.into_iter().collect(),
-    };
+    let executor = Native::new(store.clone(), Arc::new(outside), host, jobs, overlay);
     let begin = store.run_begin(&project.name, env.now).map_err(OpError::store)?;
     let shared = Arc::new(Shared {
         graph: graph.clone(),
@@ -105,7 +107,7 @@ fn run(
         run: begin,
         threads: (cores / jobs).max(1),
         kept: kept(&planning.plan),
-        forced,
+        forced: planning.forced.clone(),
         phases: Mutex::new(Phases::default()),
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -134,21 +136,20 @@ fn run(
         (false, _) => 1,
     };
     store.run_end(begin, ended, exit, &counts).map_err(OpError::store)?;
-    Ok((driven, phases, outside.downloaded()))
+    Ok((driven, phases))
 }
 
 /// Brings the emulator while the plan is made, where a project that was never built here has
-/// foreign steps: its package is large, and nothing else of the run depends on it so late. Gives
-/// the bytes that came; a failure is told by the step that needs it.
+/// foreign steps: its package is large, and nothing else of the run depends on it so late. A
+/// failure is told by the step that needs it.
 fn emulator_early(
-    env: &Env,
     project: &Project,
     request: &RunRequest,
-    store: &Arc<Store>,
-    listener: &Arc<dyn Listener>,
-) -> Result<Option<JoinHandle<u64>>, OpError> {
+    store: &Store,
+    tracking: &Arc<Tracking>,
+) -> Result<(), OpError> {
     if !store.last_keys(&project.name).map_err(OpError::store)?.is_empty() {
-        return Ok(None);
+        return Ok(());
     }
     let lowered = lowered(project)?;
     let selection = chosen(&lowered.graph, &request.targets, request)?;
@@ -158,13 +159,14 @@ fn emulator_early(
         let foreign = !qemu::runs_natively(host_arch(), &platform.os, &platform.arch);
         (foreign && lowered.spec(*node)?.is_ok_and(runs)).then(|| platform.clone())
     });
-    let Some(platform) = foreign else { return Ok(None) };
-    let outside = Outside::new(tracking(env, request, store, Some(listener))?);
-    Ok(Some(std::thread::spawn(move || {
-        // The step that needs the emulator asks again and reports what is wrong.
-        let _ = outside.emulator(&platform);
-        outside.downloaded()
-    })))
+    if let Some(platform) = foreign {
+        let outside = Outside { tracking: tracking.clone() };
+        std::thread::spawn(move || {
+            // The step that needs the emulator asks again and reports what is wrong.
+            let _ = outside.emulator(&platform);
+        });
+    }
+    Ok(())
 }
 
 /// Keys of the nodes that are up to date from the start.

@@ -1,6 +1,7 @@
 //! What an executor needs from outside, brought by the adapters of `track`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use mabuild_distro::{debian, qemu};
 use mabuild_lang::platform::Platform;
@@ -13,19 +14,7 @@ use crate::track::Tracking;
 
 /// Brings files and emulators over the network or from disk.
 pub(super) struct Outside {
-    tracking: Tracking,
-}
-
-impl Outside {
-    /// Takes trackers into service.
-    pub fn new(tracking: Tracking) -> Self {
-        Self { tracking }
-    }
-
-    /// Bytes that came over the network so far.
-    pub fn downloaded(&self) -> u64 {
-        self.tracking.downloaded()
-    }
+    pub tracking: Arc<Tracking>,
 }
 
 fn fault(error: FactError) -> Fault {
