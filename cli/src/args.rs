@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use mabuild_engine::report::By;
 use mabuild_lang::platform::Platform;
 
 use crate::commands;
@@ -73,6 +74,8 @@ pub enum Command {
     /// Look after the store
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Explain the nodes of mabuild.kdl: one, or all of them
+    Reference(commands::reference::Args),
     /// Print a completion script for a shell
     #[command(after_help = "Example:\n  mabuild completions bash > /etc/bash_completion.d/mabuild")]
     Completions(commands::completions::Args),
@@ -90,6 +93,8 @@ pub enum GraphCommand {
     Dot(commands::dot::Args),
     /// Show the graph as a tree, as JSON or as a Mermaid chart
     Show(commands::show::Args),
+    /// Ask which nodes need which, are stale, or have a tag
+    Query(commands::query::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -123,7 +128,7 @@ pub struct ProjectArgs {
 /// Targets of a command.
 #[derive(Debug, Args)]
 pub struct TargetArgs {
-    /// NAME, NAME@PLATFORM, a group, or a glob [default: everything]
+    /// NAME, NAME@PLATFORM, NAME[AXIS=VALUE], a group, or a glob [default: everything]
     #[arg(value_name = "TARGET")]
     pub targets: Vec<String>,
     /// Keep to these platforms; comma separated or given again
@@ -140,6 +145,9 @@ pub struct PlanArgs {
     /// Use no network: upstreams are what the store remembers
     #[arg(long)]
     pub offline: bool,
+    /// Build images without their tests
+    #[arg(long)]
+    pub no_test: bool,
 }
 
 impl PlanArgs {
@@ -150,6 +158,22 @@ impl PlanArgs {
             Some([]) if targets.is_empty() => vec!["*".to_owned()],
             Some([]) => targets.to_vec(),
             Some(named) => named.to_vec(),
+        }
+    }
+}
+
+/// `--by` of commands that show images or nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ByArg {
+    Image,
+    Platform,
+}
+
+impl From<ByArg> for By {
+    fn from(by: ByArg) -> Self {
+        match by {
+            ByArg::Image => Self::Image,
+            ByArg::Platform => Self::Platform,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use mabuild_engine::graph::{Graph, Selection, select};
 use mabuild_engine::lower::Lowered;
 use mabuild_engine::ops::{self, Env, ErrorKind, OpError, Project, ProjectRequest};
+use mabuild_engine::query::{self, NodeSet, QueryError, World};
 use mabuild_lang::platform::Platform;
 use mabuild_lang::source::SourceMap;
 
@@ -70,6 +71,13 @@ impl Context {
         }
     }
 
+    /// The same, without the tests of images.
+    pub fn open_untested(&self, args: &ProjectArgs) -> Result<Project, Stop> {
+        let mut project = self.open(args)?;
+        project.skip_tests();
+        Ok(project)
+    }
+
     /// Loads the project and leaves its diagnostics to the caller.
     pub fn load(&self, args: &ProjectArgs) -> Result<Project, Stop> {
         ops::open(&self.env, &self.request(args)).map_err(|e| self.failed(&e, None))
@@ -97,6 +105,25 @@ impl Context {
             };
             self.failed(&error, None)
         })
+    }
+
+    /// The value of a query, or its mistakes under its text.
+    pub fn query<T>(&self, result: Result<T, Vec<QueryError>>, text: &str) -> Result<T, Stop> {
+        result.map_err(|errors| {
+            let mut sources = SourceMap::default();
+            let file = sources.add("query", text.into());
+            for error in errors {
+                let shown = error.diagnostic(file);
+                self.terminal.say(&diagnostics::render_one(&self.terminal, &shown, &sources));
+            }
+            Stop(USAGE)
+        })
+    }
+
+    /// The nodes that a query names; none of its functions may need a plan.
+    pub fn queried(&self, graph: &Graph, text: &str) -> Result<NodeSet, Stop> {
+        let expression = self.query(query::parse(text), text)?;
+        self.query(query::evaluate(&expression, &World { graph, plan: None }), text)
     }
 
     /// Shows an error of the engine.

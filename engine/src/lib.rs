@@ -14,6 +14,7 @@
 //! | [`spec`] | the closed description of one build | IO |
 //! | [`key`] | canonical encoding, hash, record, diff | IO |
 //! | [`plan`] | what a rebuild would do, and why | IO |
+//! | [`query`] | the query language: an expression to a set of nodes | IO |
 //! | [`store`] | blobs, results, records, downloads, gc | KDL, graph |
 //! | [`track`] | finds facts out; the only room here that speaks HTTP | executors |
 //! | [`exec`] | builds one spec | graph, plan |
@@ -31,6 +32,7 @@ pub mod lower;
 pub mod ops;
 pub mod plan;
 pub mod publish;
+pub mod query;
 pub mod report;
 pub mod run;
 pub mod spec;

@@ -97,10 +97,41 @@ fn many_files(files: usize, each: usize) -> Memory {
     Memory(texts)
 }
 
+/// Images of a hundred variants each, four of five on a variant of another.
+fn matrices(count: usize) -> Memory {
+    let mut text = format!("{HEAD}{}", NINE.trim_start());
+    text = text.replacen("platforms \"linux/amd64\" \"linux/arm64\" \"linux/arm/v7\"\n", "", 1);
+    for at in 0..count {
+        let from = match at % 5 {
+            0 => "alpine".to_owned(),
+            _ => format!("service-{}", at - at % 5),
+        };
+        let _ = write!(
+            text,
+            r#"
+image "service-{at}" {{
+    matrix {{
+        version "1.0" "1.1" "1.2" "1.3" "1.4" "1.5" "1.6" "1.7" "1.8" "1.9"
+        flavour "a" "b" "c" "d" "e" "f" "g" "h" "i" "j"
+    }}
+    from "{from}"
+    steps {{
+        copy "services/{at}/" "/srv/{{{{flavour}}}}/"
+        run "install service-{at}={{{{version}}}}"
+    }}
+    tags "{{{{version}}}}-{{{{flavour}}}}"
+}}
+"#
+        );
+    }
+    Memory(BTreeMap::from([("mabuild.kdl".to_owned(), text)]))
+}
+
 fn main() {
     measure("1,000 images in one file", &one_file(1000, ""), 1000);
-    measure("1,400 images in 100 files", &many_files(100, 14), 1400);
     measure("10,000 images of 9 platforms each", &one_file(10_000, NINE), 10_000);
+    measure("20,000 lines in 100 files", &many_files(100, 14), 1400);
+    measure("100,000 variants of 9 platforms each", &matrices(1000), 100_000);
     let mut raw = one_file(1000, "");
     for text in raw.0.values_mut() {
         // A shape the fast parser leaves to the full one.

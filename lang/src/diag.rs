@@ -73,3 +73,24 @@ impl Diagnostic {
         self
     }
 }
+
+/// Why a value is not what it should be: the label and the help line of what is said of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wrong {
+    /// A few words on the value.
+    pub label: String,
+    /// What to write instead.
+    pub help: String,
+}
+
+impl Wrong {
+    /// Puts the label and the help line together.
+    pub fn new(label: impl Into<String>, help: impl Into<String>) -> Self {
+        Self { label: label.into(), help: help.into() }
+    }
+
+    /// The error that says it of a value at a place.
+    pub fn at(self, code: &'static str, span: Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::error(code, span, message, self.label).help(self.help)
+    }
+}

@@ -9,6 +9,7 @@ mod fmt;
 mod link;
 mod load;
 pub mod platform;
+pub mod reference;
 mod report;
 pub mod schema;
 pub mod source;
@@ -16,5 +17,5 @@ pub mod suggest;
 mod syntax;
 
 pub use fmt::{Unformatted, format};
-pub use load::{Files, Loaded, MAX_FILE, Vars, load};
+pub use load::{Files, Git, Loaded, MAX_FILE, Vars, load};
 pub use report::{Report, report};

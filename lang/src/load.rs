@@ -6,11 +6,12 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::config::Config;
+use crate::decode::template::{Home, Templates};
 use crate::decode::{self, Lets, check::shown};
 use crate::diag::{Diagnostic, Severity};
-use crate::link::{self, FileParts, start_of, twice};
+use crate::link::{self, FileParts, Recipes, start_of, twice};
 use crate::schema;
-use crate::source::{FileId, SourceMap, Span};
+use crate::source::{FileId, SourceMap, Span, Spanned};
 use crate::syntax::{self, Document, Scan, Value};
 
 /// Largest file that is read, in bytes.
@@ -26,6 +27,22 @@ pub trait Files {
     fn read(&self, path: &str) -> Result<Vec<u8>, String>;
     /// Paths that match a pattern with `*`, `?`, `[…]` or `**`, in any order.
     fn glob(&self, pattern: &str) -> Result<Vec<String>, String>;
+    /// What `git` says of the folder of the description, for `{{git.commit}}` and
+    /// `{{git.describe}}`; asked for where a file has such a name alone. The error is a reason for
+    /// people.
+    fn git(&self, what: Git) -> Result<String, String> {
+        let _ = what;
+        Err("there is no git here".to_owned())
+    }
+}
+
+/// What can be asked of git.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Git {
+    /// The full name of the commit.
+    Commit,
+    /// The commit by its nearest tag, `-dirty` behind it where files differ from it.
+    Describe,
 }
 
 /// Values from outside of the files.
@@ -35,6 +52,8 @@ pub struct Vars {
     pub set: BTreeMap<String, String>,
     /// Environment variables, for `let NAME env="…"` alone.
     pub env: BTreeMap<String, String>,
+    /// Today, `2026-11-21`, for `{{date}}`.
+    pub date: Option<String>,
 }
 
 /// What a load gives: as much of the description as could be read, and all that is wrong with it.
@@ -70,7 +89,9 @@ pub fn load(main_path: &str, files: &dyn Files, vars: &Vars) -> Loaded {
     let place =
         |d: &Diagnostic| d.labels.first().map(|(span, _)| (span.file, span.start, span.end));
     diagnostics.sort_by_key(place);
-    diagnostics.dedup();
+    // What is wrong in a template is wrong in every image that uses it, and in every variant.
+    let mut told = HashSet::new();
+    diagnostics.retain(|d| told.insert((d.code, d.message.clone(), d.labels.first().map(|l| l.0))));
     Loaded { config, diagnostics, sources: loader.sources }
 }
 
@@ -81,6 +102,12 @@ struct ReadFile {
     folder: Arc<str>,
     scan: Scan,
     parent: Option<usize>,
+}
+
+impl ReadFile {
+    fn home(&self) -> Home<'_> {
+        Home { text: &self.text, folder: &self.folder }
+    }
 }
 
 /// A file that is to be read.
@@ -307,6 +334,8 @@ impl Loader<'_> {
             }
         }
         let mut lets = Lets::default();
+        let texts: Vec<&str> = self.read.iter().map(|file| &*file.text).collect();
+        decode::lets::outside_names(&texts, self.files, vars, &mut lets);
         for (file, document) in self.read.iter().zip(&documents) {
             for node in document.nodes.iter().filter(|node| node.name.text == "let") {
                 decode::lets::declare(node, &file.text, vars, &mut lets, &mut self.out);
@@ -321,10 +350,15 @@ impl Loader<'_> {
             .zip(&documents)
             .flat_map(|(file, document)| document.nodes.iter().map(move |node| (file, node)))
             .collect();
+        let homed = nodes.iter().map(|(file, node)| (file.home(), *node));
+        let templates = Templates::collect(homed, &mut self.out);
+        for unused in templates.unused(nodes.iter().map(|(_, node)| *node)) {
+            self.out.push(unused_template(&unused));
+        }
         let parts: Vec<_> = nodes
             .par_iter()
             .with_min_len(BATCH)
-            .map(|(file, node)| decode::part(node, &file.text, &file.folder, &lets))
+            .map(|(file, node)| decode::part(node, file.home(), &lets, &templates))
             .collect();
         let mut parts = parts.into_iter();
         let mut files = Vec::with_capacity(documents.len());
@@ -338,8 +372,19 @@ impl Loader<'_> {
             linked.parts.extend(broken.map(|name| decode::Part::Broken(name.into())));
             files.push(linked);
         }
-        link::link(files, &mut self.out)
+        let mut recipes = Recipes::new(self.files, &mut self.sources);
+        link::link(files, &mut recipes, &mut self.out)
     }
+}
+
+fn unused_template(name: &Spanned<&str>) -> Diagnostic {
+    Diagnostic::warning(
+        "mabuild::lang::template",
+        name.span,
+        format!("no image uses the template `{}`", shown(name.value)),
+        "not used",
+    )
+    .help(format!("write `use \"{}\"` in an image, or remove it", shown(name.value)))
 }
 
 /// Checks `mabuild 1`. Only the main file must have it. The error is for a later version.
@@ -414,7 +459,7 @@ fn version(
 }
 
 /// Joins a path to a folder and takes `.` and `..` out where that needs no look at the disk.
-fn join(folder: &str, path: &str) -> String {
+pub(crate) fn join(folder: &str, path: &str) -> String {
     let absolute = path.starts_with('/') || (folder.starts_with('/') && !folder.is_empty());
     let folder = if path.starts_with('/') { "" } else { folder };
     let mut parts: Vec<&str> = Vec::new();

@@ -31,7 +31,7 @@ const FILES: &[(&str, &str, &[&str])] = &[
     ("unknown parent", "image \"a\" { from \"bb\" }\n", &["bb"]),
     (
         "outside reference",
-        "image \"a\" { from \"docker.io/library/debian:12\" }\n",
+        "strict-bases\nimage \"a\" { from \"docker.io/library/debian:12\" }\n",
         &["docker.io/library/debian:12"],
     ),
     ("unknown name", "image \"a\" { from \"b\"; label \"a\" \"{{nmae}}\" }\n", &["nmae"]),

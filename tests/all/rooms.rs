@@ -14,6 +14,7 @@ const ENGINE: &[(&str, &[&str])] = &[
     ("key", &["facts", "spec"]),
     ("lower", &["facts", "graph", "spec"]),
     ("plan", &["graph", "key", "spec"]),
+    ("query", &["graph", "plan"]),
     ("event", &["graph"]),
     // The key of an index stands on it.
     ("publish", &["key"]),
@@ -25,7 +26,7 @@ const ENGINE: &[(&str, &[&str])] = &[
     ("exec", &["event", "facts", "key", "publish", "spec", "store"]),
     // An index is assembled and stored when its last member is done.
     ("run", &["event", "exec", "graph", "key", "plan", "publish", "spec", "store"]),
-    ("report", &["event", "graph", "key", "plan", "spec"]),
+    ("report", &["event", "graph", "key", "plan", "query", "spec"]),
     (
         "ops",
         &[
@@ -38,11 +39,14 @@ const ENGINE: &[(&str, &[&str])] = &[
 /// Sources that do no input and output at all.
 const PURE: &[&str] = &[
     "lang/src",
+    "engine/dockerfile/src",
+    "engine/draft/src",
     "engine/src/graph",
     "engine/src/lower",
     "engine/src/spec",
     "engine/src/key",
     "engine/src/plan",
+    "engine/src/query",
     "engine/src/facts",
     "engine/src/publish",
     "engine/src/report",
@@ -340,11 +344,17 @@ fn siblings_of_a_rib_do_not_know_each_other() {
 #[test]
 fn crates_depend_on_whom_they_may() {
     let may: &[(&str, &[&str])] = &[
-        ("lang", &[]),
+        // A Dockerfile that an image names is read with the file that names it.
+        ("lang", &["mabuild-dockerfile"]),
+        ("engine/dockerfile", &[]),
+        ("engine/draft", &["mabuild-dockerfile", "mabuild-lang"]),
         ("engine/oci", &[]),
         ("engine/distro", &[]),
         ("engine/sandbox", &[]),
-        ("engine", &["mabuild-distro", "mabuild-lang", "mabuild-oci", "mabuild-sandbox"]),
+        (
+            "engine",
+            &["mabuild-distro", "mabuild-draft", "mabuild-lang", "mabuild-oci", "mabuild-sandbox"],
+        ),
         ("cli", &["mabuild-engine", "mabuild-lang"]),
     ];
     for (folder, allowed) in may {

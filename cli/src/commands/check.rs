@@ -1,5 +1,11 @@
 //! `mabuild check`.
 
+use std::fmt::Write as _;
+
+use mabuild_engine::graph::ThingKind;
+use mabuild_engine::ops::Project;
+use mabuild_engine::report::words::count;
+
 use crate::args::{Format, FormatArgs, ProjectArgs};
 use crate::context::Context;
 use crate::stop::{Stop, USAGE};
@@ -23,20 +29,43 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
     let loaded = &project.loaded;
     match args.format.format {
         Format::Json => diagnostics::json(&context.terminal, loaded)?,
-        Format::Text if loaded.diagnostics.is_empty() => {
-            let config = &loaded.config;
-            let (bases, images) = (config.bases.len(), config.images.len());
-            let count = mabuild_engine::report::words::count;
-            let main = diagnostics::short(&project.main);
-            let text = format!("{main}: {}, {}", count(bases, "base"), count(images, "image"));
-            context.terminal.say(&format!("{text}, no mistakes\n"));
-        }
         Format::Text => {
             context.terminal.say(&diagnostics::render(&context.terminal, loaded, &project.main));
+            if !loaded.has_errors() {
+                context.terminal.say(&counted(context, &project)?);
+            }
         }
     }
     match loaded.has_errors() {
         true => Err(Stop(USAGE)),
         false => Ok(()),
     }
+}
+
+/// What the files describe, in a line; behind it bases that nothing declares.
+fn counted(context: &Context, project: &Project) -> Result<String, Stop> {
+    let lowered = context.lowered(project)?;
+    let number = |kind| {
+        let things = lowered.graph.things().iter().filter(|thing| thing.kind == kind);
+        let mut names: Vec<&str> = things
+            .map(|thing| thing.variant.as_ref().map_or(&*thing.name, |variant| &*variant.family))
+            .collect();
+        let all = names.len();
+        names.dedup();
+        (names.len(), all)
+    };
+    let ((bases, _), (images, variants)) = (number(ThingKind::Base), number(ThingKind::Image));
+    let main = diagnostics::short(&project.main);
+    let mut text = format!("{main}: {}, {}", count(bases, "base"), count(images, "image"));
+    if variants > images {
+        let _ = write!(text, " in {}", count(variants, "variant"));
+    }
+    let end = if project.loaded.diagnostics.is_empty() { ", no mistakes\n" } else { "\n" };
+    text.push_str(end);
+    for (name, span) in lowered.implicit() {
+        let place = project.loaded.sources.place(span);
+        let _ =
+            writeln!(text, "  {name} is taken from its registry; no `base` declares it ({place})");
+    }
+    Ok(text)
 }

@@ -1,9 +1,9 @@
 //! `mabuild graph dot`.
 
-use clap::ValueEnum;
-use mabuild_engine::report::{self, By, View, ViewOptions};
+use mabuild_engine::graph::{Graph, Selection};
+use mabuild_engine::report::{self, View, ViewOptions};
 
-use crate::args::{PlanArgs, ProjectArgs, TargetArgs};
+use crate::args::{ByArg, PlanArgs, ProjectArgs, TargetArgs};
 use crate::context::Context;
 use crate::planning;
 use crate::stop::Stop;
@@ -11,7 +11,7 @@ use crate::stop::Stop;
 /// Arguments of `graph dot`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  mabuild graph dot | dot -Tsvg > graph.svg\n  mabuild graph dot --status --cluster | dot -Tpng > graph.png\n  mabuild graph dot web --by platform --platform linux/arm64"
+    after_help = "Examples:\n  mabuild graph dot | dot -Tsvg > graph.svg\n  mabuild graph dot --status --cluster | dot -Tpng > graph.png\n  mabuild graph dot web --by platform --platform linux/arm64\n  mabuild graph dot --rdeps-of minideb | dot -Tsvg > above-minideb.svg"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -21,6 +21,12 @@ pub struct Args {
     /// One box an image, or one an image and platform
     #[arg(long, default_value = "image")]
     by: ByArg,
+    /// Draw this target and what it needs
+    #[arg(long, value_name = "TARGET", conflicts_with = "targets")]
+    deps_of: Vec<String>,
+    /// Draw this target and what needs it
+    #[arg(long, value_name = "TARGET", conflicts_with = "targets")]
+    rdeps_of: Vec<String>,
     /// Colour boxes by what a rebuild would do
     #[arg(long)]
     status: bool,
@@ -35,21 +41,15 @@ pub struct Args {
     reduce: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ByArg {
-    Image,
-    Platform,
-}
-
 /// Prints the graph as DOT.
 pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
-    let project = context.open(&args.project)?;
+    let project = context.open_untested(&args.project)?;
     let graph = &context.lowered(&project)?.graph;
-    let selection = context.select(graph, &args.target.targets, &args.target.platform)?;
+    let selection = selection(context, args, graph)?;
     let planning = match args.status {
         false => None,
         true => {
-            let plan = PlanArgs { force: None, offline: args.offline };
+            let plan = PlanArgs { force: None, offline: args.offline, no_test: true };
             let request = planning::request(context, &args.target, &plan)?;
             Some(planning::plan(context, &project, &request)?)
         }
@@ -57,14 +57,29 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
     let view = View::of(
         graph,
         &ViewOptions {
-            by: match args.by {
-                ByArg::Image => By::Image,
-                ByArg::Platform => By::Platform,
-            },
+            by: args.by.into(),
             selection: Some(&selection),
             plan: planning.as_ref().map(|planning| &planning.plan),
             reduce: args.reduce,
         },
     );
     context.terminal.out(&report::dot(&view, args.cluster))
+}
+
+/// What is drawn: targets with what they need, or the way up and down from some.
+fn selection(context: &Context, args: &Args, graph: &Graph) -> Result<Selection, Stop> {
+    let TargetArgs { targets, platform } = &args.target;
+    if args.deps_of.is_empty() && args.rdeps_of.is_empty() {
+        return context.select(graph, targets, platform);
+    }
+    let asked = |function: &str, names: &[String]| -> Vec<String> {
+        names.iter().map(|name| format!("{function}(\"{name}\")")).collect()
+    };
+    let mut parts = asked("deps", &args.deps_of);
+    parts.extend(asked("rdeps", &args.rdeps_of));
+    let found = context.queried(graph, &parts.join(" + "))?;
+    let wanted = found.iter().filter(|node| {
+        platform.is_empty() || graph.platform(*node).is_some_and(|p| platform.contains(p))
+    });
+    Ok(Selection::only(graph, wanted))
 }

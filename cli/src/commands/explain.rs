@@ -27,11 +27,11 @@ pub struct Args {
 
 /// Shows why targets are stale.
 pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
-    let project = context.open(&args.project)?;
+    let project = context.open_untested(&args.project)?;
     let graph = &context.lowered(&project)?.graph;
     let sources = &project.loaded.sources;
     let target = TargetArgs { targets: args.targets.clone(), platform: Vec::new() };
-    let plan = PlanArgs { force: None, offline: args.offline };
+    let plan = PlanArgs { force: None, offline: args.offline, no_test: true };
     let request = planning::request(context, &target, &plan)?;
     let planning = planning::plan(context, &project, &request)?;
     let targets = &planning.selection.targets;

@@ -9,7 +9,9 @@ pub mod image_export;
 pub mod image_inspect;
 pub mod image_ls;
 pub mod plan;
+pub mod query;
 pub mod rebuild;
+pub mod reference;
 pub mod show;
 pub mod store_du;
 pub mod store_gc;
@@ -29,12 +31,14 @@ pub fn run(context: &Context, command: Command) -> Result<(), Stop> {
         Command::Graph(GraphCommand::Explain(args)) => explain::run(context, &args),
         Command::Graph(GraphCommand::Dot(args)) => dot::run(context, &args),
         Command::Graph(GraphCommand::Show(args)) => show::run(context, &args),
+        Command::Graph(GraphCommand::Query(args)) => query::run(context, &args),
         Command::Image(ImageCommand::Ls(args)) => image_ls::run(context, &args),
         Command::Image(ImageCommand::Inspect(args)) => image_inspect::run(context, &args),
         Command::Image(ImageCommand::Export(args)) => image_export::run(context, &args),
         Command::Store(StoreCommand::Du(args)) => store_du::run(context, &args),
         Command::Store(StoreCommand::Gc(args)) => store_gc::run(context, &args),
         Command::Store(StoreCommand::Verify(args)) => store_verify::run(context, &args),
+        Command::Reference(args) => reference::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),
     }
 }

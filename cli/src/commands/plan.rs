@@ -35,7 +35,10 @@ enum Form {
 
 /// Shows what a rebuild would do.
 pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
-    let project = context.open(&args.project)?;
+    let project = match args.plan.no_test {
+        true => context.open_untested(&args.project)?,
+        false => context.open(&args.project)?,
+    };
     let request = planning::request(context, &args.target, &args.plan)?;
     planning::show(context, &project, &request, args.format == Form::Json, args.exit_code)
 }

@@ -11,7 +11,7 @@ use petgraph::Direction;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 
-pub use select::{SelectError, Selection, select};
+pub use select::{SelectError, Selection, named_by, select};
 
 /// A base or an image, without a platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,7 +43,20 @@ pub struct Thing {
     pub groups: Vec<Arc<str>>,
     /// Tags, for display.
     pub tags: Vec<String>,
+    /// Which variant of an image with a matrix it is.
+    pub variant: Option<Variant>,
     first: u32,
+}
+
+/// A variant of an image with a matrix.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// The name of the image in the file.
+    pub family: Arc<str>,
+    /// Names of its axes.
+    pub axes: Arc<[Arc<str>]>,
+    /// The value on each of them.
+    pub values: Arc<[Arc<str>]>,
 }
 
 /// What a node makes of its thing.
@@ -122,8 +135,15 @@ impl Builder {
                 graph.groups.push(group.clone());
             }
         }
-        graph.things.push(Thing { name, kind, platforms, groups, tags, first });
+        graph.things.push(Thing { name, kind, platforms, groups, tags, variant: None, first });
         id
+    }
+
+    /// Says which variant of an image a thing is.
+    pub fn variant(&mut self, thing: ThingId, variant: Variant) {
+        if let Some(thing) = self.graph.things.get_mut(thing.0 as usize) {
+            thing.variant = Some(variant);
+        }
     }
 
     /// Says that `child` on a platform needs `parent` on the same platform. Platforms that the

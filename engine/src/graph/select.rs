@@ -1,10 +1,10 @@
-//! Targets: `NAME`, `NAME@PLATFORM`, a group, a glob, to the nodes they mean.
+//! Targets: `NAME`, `NAME@PLATFORM`, `NAME[AXIS=VALUE]`, a group, a glob, to the nodes they mean.
 
-use globset::Glob;
+use globset::{Glob, GlobSet, GlobSetBuilder};
 use mabuild_lang::platform::Platform;
 use mabuild_lang::suggest::did_you_mean;
 
-use super::{Graph, NodeId, Part, ThingId};
+use super::{Graph, NodeId, Part, Thing, ThingId, Variant};
 
 /// Nodes chosen by targets, and all that they need.
 #[derive(Debug)]
@@ -20,6 +20,22 @@ impl Selection {
     /// Whether a node is a target or needed by one.
     pub fn contains(&self, node: NodeId) -> bool {
         self.member.get(node.0 as usize).copied().unwrap_or(false)
+    }
+}
+
+impl Selection {
+    /// These nodes and nothing else.
+    pub fn only(graph: &Graph, nodes: impl IntoIterator<Item = NodeId>) -> Self {
+        let mut member = vec![false; graph.len()];
+        for node in nodes {
+            if let Some(slot) = member.get_mut(node.0 as usize) {
+                *slot = true;
+            }
+        }
+        let is_member = |node: &NodeId| member.get(node.0 as usize).copied().unwrap_or(false);
+        let needed = graph.order().iter().copied().filter(is_member).collect();
+        let targets = (0..graph.len() as u32).map(NodeId).filter(is_member).collect();
+        Self { targets, needed, member }
     }
 }
 
@@ -56,6 +72,22 @@ pub enum SelectError {
     },
 }
 
+/// The platform nodes that one target names, without what they need.
+pub fn named_by(graph: &Graph, target: &str) -> Result<Vec<NodeId>, SelectError> {
+    let (things, platform) = things_of(graph, target)?;
+    let mut found = Vec::new();
+    for thing in &things {
+        let wanted =
+            |node: &NodeId| platform.is_none() || graph.platform(*node) == platform.as_ref();
+        let before = found.len();
+        found.extend(graph.parts(*thing).filter(wanted));
+        if let (true, [_], Some(platform)) = (found.len() == before, things.as_slice(), &platform) {
+            return Err(lacks(graph, *thing, target, std::slice::from_ref(platform)));
+        }
+    }
+    Ok(found)
+}
+
 /// Chooses nodes. No target means all things; `platforms` (normal form) narrows everything and
 /// must leave something of every target named.
 pub fn select(
@@ -70,15 +102,7 @@ pub fn select(
         }
     }
     for target in targets {
-        let (name, platform) = match target.split_once('@') {
-            Some((name, platform)) => {
-                let platform = Platform::parse(platform)
-                    .map_err(|reason| SelectError::Platform { target: target.clone(), reason })?;
-                (name, Some(platform))
-            }
-            None => (target.as_str(), None),
-        };
-        let things = named(graph, name, target)?;
+        let (things, platform) = things_of(graph, target)?;
         for thing in &things {
             let wanted = platform.as_ref().map_or(platforms, std::slice::from_ref);
             let found = choose(graph, *thing, wanted, &mut chosen);
@@ -104,9 +128,49 @@ pub fn select(
     Ok(Selection { targets, needed, member })
 }
 
+/// The things that a target names, and the platform behind its `@`.
+fn things_of(graph: &Graph, target: &str) -> Result<(Vec<ThingId>, Option<Platform>), SelectError> {
+    // The name of an image of a registry may hold an `@` of its own.
+    if let Some(thing) = graph.find(target) {
+        return Ok((vec![thing], None));
+    }
+    let Some((name, platform)) = target.rsplit_once('@') else {
+        return Ok((named(graph, target, target)?, None));
+    };
+    let platform = Platform::parse(platform)
+        .map_err(|reason| SelectError::Platform { target: target.to_owned(), reason })?;
+    Ok((named(graph, name, target)?, Some(platform)))
+}
+
+/// Whether a variant fits what stands in the brackets of a target: values, with their axes or
+/// without.
+fn fits(variant: &Variant, inside: &str) -> bool {
+    let values = variant.axes.iter().zip(variant.values.iter());
+    inside.split(',').map(str::trim).all(|part| match part.split_once('=') {
+        Some((axis, value)) => values.clone().any(|(a, v)| **a == *axis && **v == *value),
+        None => values.clone().any(|(_, v)| **v == *part),
+    })
+}
+
 fn named(graph: &Graph, name: &str, target: &str) -> Result<Vec<ThingId>, SelectError> {
     if let Some(thing) = graph.find(name) {
         return Ok(vec![thing]);
+    }
+    let (family, inside) = match name.strip_suffix(']').and_then(|name| name.split_once('[')) {
+        Some((family, inside)) => (family, Some(inside)),
+        None => (name, None),
+    };
+    let variants: Vec<ThingId> = graph
+        .thing_ids()
+        .filter(|thing| {
+            let variant = graph.thing(*thing).variant.as_ref();
+            variant.is_some_and(|variant| {
+                *variant.family == *family && inside.is_none_or(|inside| fits(variant, inside))
+            })
+        })
+        .collect();
+    if !variants.is_empty() {
+        return Ok(variants);
     }
     let members: Vec<ThingId> = graph
         .thing_ids()
@@ -115,21 +179,29 @@ fn named(graph: &Graph, name: &str, target: &str) -> Result<Vec<ThingId>, Select
     if !members.is_empty() {
         return Ok(members);
     }
+    // A set refuses a pattern that is too large; a matcher of its own would panic.
     if name.contains(['*', '?', '[', '{'])
         && let Ok(glob) = Glob::new(name)
+        && let Ok(matcher) = GlobSetBuilder::new().add(glob).build()
     {
-        let matcher = glob.compile_matcher();
         let found: Vec<ThingId> =
-            graph.thing_ids().filter(|t| matcher.is_match(&*graph.thing(*t).name)).collect();
+            graph.thing_ids().filter(|t| is_match(graph.thing(*t), &matcher)).collect();
         if !found.is_empty() {
             return Ok(found);
         }
     }
+    let families = graph.things().iter().filter_map(|t| t.variant.as_ref().map(|v| &*v.family));
     let names = graph.things().iter().map(|t| &*t.name).chain(graph.groups().iter().map(|g| &**g));
+    let names = names.chain(families);
     Err(SelectError::Unknown {
         target: target.to_owned(),
         hint: did_you_mean(name, names).map(str::to_owned),
     })
+}
+
+fn is_match(thing: &Thing, matcher: &GlobSet) -> bool {
+    let family = thing.variant.as_ref().map(|variant| &*variant.family);
+    matcher.is_match(&*thing.name) || family.is_some_and(|family| matcher.is_match(family))
 }
 
 fn choose(graph: &Graph, thing: ThingId, platforms: &[Platform], chosen: &mut [bool]) -> bool {

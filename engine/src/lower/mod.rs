@@ -1,18 +1,21 @@
 //! Config × platforms to the graph and, node by node, to specs whose facts are still open.
 //! The only reader of the language's `Config`.
 
-use std::path::{Component, Path, PathBuf};
+mod refuse;
+
+use std::borrow::Cow;
+use std::path::{Component, PathBuf};
 use std::sync::Arc;
 
 use mabuild_lang::config::{
     Base, BaseSource, Config, Copy as CopyConfig, Image, Network, NodeRef,
-    Settings as SettingsConfig, StepOp, Text,
+    Settings as SettingsConfig, StepOp, Test, Text, overlay_args,
 };
 use mabuild_lang::platform::Platform;
-use mabuild_lang::source::Span;
+use mabuild_lang::source::{Span, Spanned};
 
 use crate::facts::{DebianAsk, FilesAsk, UpstreamAsk};
-use crate::graph::{Builder, Cycle, EdgeKind, Graph, NodeId, Part, ThingId, ThingKind};
+use crate::graph::{Builder, Cycle, EdgeKind, Graph, NodeId, Part, ThingId, ThingKind, Variant};
 use crate::spec::{Asked, AskedSpec, Copy, Inputs, Op, Settings, Source, Spec, Step};
 
 /// A config with its graph.
@@ -21,8 +24,8 @@ pub struct Lowered {
     /// The graph.
     pub graph: Arc<Graph>,
     config: Arc<Config>,
-    root: PathBuf,
-    source_date: Option<i64>,
+    surroundings: Surroundings,
+    tested: bool,
 }
 
 /// A spec that cannot be made, with the place that is to blame.
@@ -35,41 +38,55 @@ pub struct LowerError {
     pub span: Span,
 }
 
-/// Makes the graph of a config. `root` is the folder that relative paths of the main file start
-/// at, made absolute; `source_date` is `SOURCE_DATE_EPOCH` when it is set.
-pub fn lower(config: Arc<Config>, root: &Path, source_date: Option<i64>) -> Result<Lowered, Cycle> {
+/// What a build depends on beside the files of the project.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The folder that relative paths of the main file start at, absolute.
+    pub root: PathBuf,
+    /// `SOURCE_DATE_EPOCH` where it is set, seconds since 1970.
+    pub source_date: Option<i64>,
+    /// Architectures whose programs this machine runs, in OCI's spelling.
+    pub native: Vec<&'static str>,
+}
+
+/// Makes the graph of a config.
+pub fn lower(config: Arc<Config>, surroundings: Surroundings) -> Result<Lowered, Cycle> {
     let mut builder = Builder::default();
-    let plain = |list: &[mabuild_lang::source::Spanned<Platform>]| -> Vec<Platform> {
+    let plain = |list: &[Spanned<Platform>]| -> Vec<Platform> {
         list.iter().map(|p| p.value.clone()).collect()
     };
     let groups = groups_of(&config);
     let mut groups = groups.into_iter();
     for base in &config.bases {
-        let tags = tags(&base.tags, &base.platforms);
+        let tags = tags(&base.tags, &[], &base.platforms);
         let platforms = plain(&base.platforms);
         let groups = groups.next().unwrap_or_default();
         builder.thing(base.name.value.clone(), ThingKind::Base, &platforms, groups, tags);
     }
     for image in &config.images {
-        let tags = tags(&image.tags, &image.platforms);
+        let tags = tags(&image.body.tags, &image.values, &image.platforms);
         let platforms = plain(&image.platforms);
         let groups = groups.next().unwrap_or_default();
-        builder.thing(image.name.value.clone(), ThingKind::Image, &platforms, groups, tags);
+        let id = builder.thing(image.name.clone(), ThingKind::Image, &platforms, groups, tags);
+        if !image.values.is_empty() {
+            let (family, axes) = (image.body.name.value.clone(), image.body.axes.clone());
+            builder.variant(id, Variant { family, axes, values: image.values.clone() });
+        }
     }
     for (at, image) in config.images.iter().enumerate() {
         let child = ThingId((config.bases.len() + at) as u32);
-        for step in &image.steps {
-            if let StepOp::Copy(CopyConfig { from: Some(from), .. })
-            | StepOp::Add(CopyConfig { from: Some(from), .. }) = &step.op
-            {
-                builder.edge(thing_of(&config, from.value), child, EdgeKind::CopyFrom);
-            }
+        for from in image.copies.iter().flatten() {
+            builder.edge(thing_of(&config, from.value), child, EdgeKind::CopyFrom);
+        }
+        for needed in image.stages.iter() {
+            let kind = if needed.is_from { EdgeKind::From } else { EdgeKind::CopyFrom };
+            builder.edge(thing_of(&config, needed.node.value), child, kind);
         }
         if let Some(from) = &image.from {
             builder.edge(thing_of(&config, from.value), child, EdgeKind::From);
         }
     }
-    Ok(Lowered { graph: Arc::new(builder.build()?), config, root: root.to_owned(), source_date })
+    Ok(Lowered { graph: Arc::new(builder.build()?), config, surroundings, tested: true })
 }
 
 fn thing_of(config: &Config, node: NodeRef) -> ThingId {
@@ -93,14 +110,14 @@ fn groups_of(config: &Config) -> Vec<Vec<Arc<str>>> {
 }
 
 /// Tags as text. A tag that differs by platform stands once for each.
-fn tags(tags: &[Text], platforms: &[mabuild_lang::source::Spanned<Platform>]) -> Vec<String> {
+fn tags(tags: &[Text], values: &[Arc<str>], platforms: &[Spanned<Platform>]) -> Vec<String> {
     let mut out = Vec::new();
     for tag in tags {
-        let one = match tag.constant() {
-            Some(text) => vec![text.to_owned()],
+        let one = match tag.of_variant(values) {
+            Some(text) => vec![text.into_owned()],
             None => platforms
                 .iter()
-                .filter_map(|p| tag.render(&p.value).ok().map(|t| t.into_owned()))
+                .filter_map(|p| tag.render(&p.value, values).ok().map(|t| t.into_owned()))
                 .collect(),
         };
         for tag in one {
@@ -113,11 +130,22 @@ fn tags(tags: &[Text], platforms: &[mabuild_lang::source::Spanned<Platform>]) ->
 }
 
 impl Lowered {
+    /// Builds nodes without their tests.
+    pub fn skip_tests(&mut self) {
+        self.tested = false;
+    }
+
+    /// Bases that no `base` declares, each with where it is first named.
+    pub fn implicit(&self) -> impl Iterator<Item = (&str, Span)> {
+        let implicit = self.config.bases.iter().filter(|base| base.implicit);
+        implicit.map(|base| (&*base.name.value, base.name.span))
+    }
+
     /// Where a thing is declared.
     pub fn span(&self, thing: ThingId) -> Option<Span> {
         self.declared(thing).map(|d| match d {
             Declared::Base(base) => base.name.span,
-            Declared::Image(image) => image.name.span,
+            Declared::Image(image) => image.body.name.span,
         })
     }
 
@@ -140,7 +168,8 @@ impl Lowered {
     }
 
     fn base(&self, base: &Base, platform: &Platform) -> Result<AskedSpec, LowerError> {
-        let r = Render { platform };
+        self.tests(&base.tests)?;
+        let r = Render { platform, values: &[] };
         let ask = match &base.source {
             BaseSource::Rootfs(rootfs) => UpstreamAsk::Rootfs {
                 location: self.located(&base.folder, &r.text(&rootfs.location)?),
@@ -149,19 +178,25 @@ impl Lowered {
                     .map(|text| self.located(&base.folder, &text)),
                 digest: r.option(&rootfs.digest)?,
             },
-            BaseSource::Debian(debian) => UpstreamAsk::Debian(DebianAsk {
-                suite: r.text(&debian.suite)?,
-                mirror: r.option(&debian.mirror)?,
-                signed_by: r
-                    .option(&debian.signed_by)?
-                    .map(|text| self.located(&base.folder, &text)),
-                components: r.list(&debian.components)?,
-                include: r.list(&debian.include)?,
-                arch: platform.debian().map(str::to_owned).ok_or_else(|| LowerError {
-                    message: format!("Debian has no architecture for {platform}"),
-                    span: debian.span,
-                })?,
-            }),
+            BaseSource::Debian(debian) => {
+                refuse::debian(debian)?;
+                UpstreamAsk::Debian(DebianAsk {
+                    suite: r.text(&debian.suite)?,
+                    mirror: r.option(&debian.mirror)?,
+                    signed_by: r
+                        .option(&debian.signed_by)?
+                        .map(|text| self.located(&base.folder, &text)),
+                    components: r.list(&debian.components)?,
+                    include: r.list(&debian.include)?,
+                    arch: platform.debian().map(str::to_owned).ok_or_else(|| LowerError {
+                        message: format!("Debian has no architecture for {platform}"),
+                        span: debian.span,
+                    })?,
+                })
+            }
+            BaseSource::Registry(registry) => {
+                return Err(refuse::later("bases out of a registry", registry.span));
+            }
             BaseSource::OciLayout(layout) => UpstreamAsk::OciLayout {
                 path: self.located(&base.folder, &r.text(&layout.path)?),
                 reference: r.option(&layout.reference)?,
@@ -170,7 +205,7 @@ impl Lowered {
         };
         Ok(Spec {
             platform: platform.clone(),
-            source_date: self.source_date,
+            source_date: self.surroundings.source_date,
             source: Source::Upstream(ask),
             steps: Vec::new(),
             settings: r.settings(&base.settings)?,
@@ -183,21 +218,32 @@ impl Lowered {
         platform: &Platform,
         number: u16,
     ) -> Result<AskedSpec, LowerError> {
-        let r = Render { platform };
+        let r = Render { platform, values: &image.values };
+        let body = &*image.body;
+        refuse::image(image, platform, self.surroundings.native.contains(&&*platform.arch))?;
+        self.tests(&body.tests)?;
+        let here = |only: &[Spanned<Platform>]| only.iter().any(|p| p.value == *platform);
         let parent = |node: NodeRef, span: Span| {
             self.graph.on(thing_of(&self.config, node), number).ok_or_else(|| LowerError {
                 message: format!("the node below has no platform {platform}"),
                 span,
             })
         };
-        let context = match &image.context {
-            Some(context) => self.located(&image.folder, &r.text(context)?),
-            None => self.located(&image.folder, ""),
+        let context = match &body.context {
+            Some(context) => self.located(&context.folder, &r.text(&context.text)?),
+            None => self.located(&body.folder, ""),
         };
-        let context: Arc<str> = context.into();
-        let mut steps = Vec::with_capacity(image.steps.len());
-        for step in &image.steps {
-            if let Some(op) = r.op(&step.op, image, &context, &parent)? {
+        let (mut args, mut settings) = (Cow::Borrowed(&body.args), Cow::Borrowed(&body.settings));
+        for over in body.overrides.iter().filter(|over| here(&over.platforms)) {
+            overlay_args(args.to_mut(), over.args.clone());
+            settings.to_mut().overlay(over.settings.clone());
+        }
+        let read = Read { image, args: &args, context: context.into(), parent: &parent };
+        let mut steps = Vec::with_capacity(body.steps.len());
+        for step in &body.steps {
+            if step.only.as_ref().is_none_or(|only| here(only))
+                && let Some(op) = r.op(&step.op, step.span, &read)?
+            {
                 steps.push(Step { span: step.span, op });
             }
         }
@@ -207,11 +253,15 @@ impl Lowered {
         };
         Ok(Spec {
             platform: platform.clone(),
-            source_date: self.source_date,
+            source_date: self.surroundings.source_date,
             source,
             steps,
-            settings: r.settings(&image.settings)?,
+            settings: r.settings(&settings)?,
         })
+    }
+
+    fn tests(&self, tests: &[Test]) -> Result<(), LowerError> {
+        if self.tested { refuse::tests(tests) } else { Ok(()) }
     }
 
     /// An address as it is; a path made absolute and free of `.` and `..`.
@@ -220,7 +270,7 @@ impl Lowered {
             return text.to_owned();
         }
         let mut out = PathBuf::new();
-        for part in self.root.join(folder).join(text).components() {
+        for part in self.surroundings.root.join(folder).join(text).components() {
             match part {
                 Component::CurDir => {}
                 Component::ParentDir => {
@@ -238,14 +288,26 @@ enum Declared<'a> {
     Image(&'a Image),
 }
 
-/// Fills in what depends on the platform.
+/// What the steps of an image refer to.
+struct Read<'a> {
+    image: &'a Image,
+    /// Arguments, those of the platform put in.
+    args: &'a [(Spanned<Arc<str>>, Text)],
+    /// The build context, absolute.
+    context: Arc<str>,
+    /// The node of a reference on the platform.
+    parent: &'a dyn Fn(NodeRef, Span) -> Result<NodeId, LowerError>,
+}
+
+/// Fills in what depends on the platform and on the variant.
 struct Render<'a> {
     platform: &'a Platform,
+    values: &'a [Arc<str>],
 }
 
 impl Render<'_> {
     fn text(&self, text: &Text) -> Result<String, LowerError> {
-        text.render(self.platform)
+        text.render(self.platform, self.values)
             .map(|t| t.into_owned())
             .map_err(|message| LowerError { message, span: text.span })
     }
@@ -266,14 +328,19 @@ impl Render<'_> {
         &self,
         copy: &CopyConfig,
         unpack: bool,
-        context: &Arc<str>,
-        parent: &dyn Fn(NodeRef, Span) -> Result<NodeId, LowerError>,
+        span: Span,
+        read: &Read<'_>,
     ) -> Result<Copy<Asked>, LowerError> {
         let sources = self.list(&copy.sources)?;
-        let inputs = match &copy.from {
-            Some(from) => Inputs::Node { node: parent(from.value, from.span)?, sources },
+        let from = copy.from.map(|at| {
+            let found = read.image.copies.get(at).and_then(Option::as_ref);
+            let message = "the node to copy from is not known".to_owned();
+            found.ok_or(LowerError { message, span })
+        });
+        let inputs = match from.transpose()? {
+            Some(from) => Inputs::Node { node: (read.parent)(from.value, from.span)?, sources },
             None => Inputs::Context(FilesAsk {
-                context: context.clone(),
+                context: read.context.clone(),
                 sources,
                 checksum: self.option(&copy.checksum)?,
             }),
@@ -291,15 +358,15 @@ impl Render<'_> {
     fn op(
         &self,
         op: &StepOp,
-        image: &Image,
-        context: &Arc<str>,
-        parent: &dyn Fn(NodeRef, Span) -> Result<NodeId, LowerError>,
+        span: Span,
+        read: &Read<'_>,
     ) -> Result<Option<Op<Asked>>, LowerError> {
         Ok(Some(match op {
-            StepOp::Copy(copy) => Op::Copy(self.copy(copy, false, context, parent)?),
-            StepOp::Add(copy) => Op::Copy(self.copy(copy, true, context, parent)?),
+            StepOp::Copy(copy) => Op::Copy(self.copy(copy, false, span, read)?),
+            StepOp::Add(copy) => Op::Copy(self.copy(copy, true, span, read)?),
+            StepOp::Packages { .. } => return Err(refuse::later("`packages`", span)),
             StepOp::Arg { name, default } => {
-                let given = image.args.iter().find(|(n, _)| n.value == name.value);
+                let given = read.args.iter().find(|(n, _)| n.value == name.value);
                 match given.map(|(_, value)| value).or(default.as_ref()) {
                     Some(value) => Op::Arg(name.value.to_string(), self.text(value)?),
                     None => return Ok(None),

@@ -1,9 +1,11 @@
 //! Files of a project, read for the language.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use globset::GlobBuilder;
-use mabuild_lang::Files;
+use mabuild_lang::{Files, Git};
 
 /// Reads files relative to a folder.
 pub(super) struct Disk {
@@ -47,5 +49,22 @@ impl Files for Disk {
         }
         found.sort();
         Ok(found)
+    }
+
+    fn git(&self, what: Git) -> Result<String, String> {
+        let words: &[&str] = match what {
+            Git::Commit => &["rev-parse", "--verify", "HEAD"],
+            Git::Describe => &["describe", "--always", "--dirty", "--tags"],
+        };
+        let output = Command::new("git").arg("-C").arg(&self.root).args(words).output();
+        let output = output.map_err(|e| match e.kind() {
+            ErrorKind::NotFound => "the program `git` is not installed".to_owned(),
+            _ => format!("the program `git` cannot be run: {e}"),
+        })?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+        }
+        let why = String::from_utf8_lossy(&output.stderr);
+        Err(format!("git says: {}", why.trim().trim_start_matches("fatal: ")))
     }
 }

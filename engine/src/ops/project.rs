@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mabuild_distro::qemu;
 use mabuild_lang::diag::Diagnostic;
+use mabuild_lang::platform::Platform;
 use mabuild_lang::source::SourceMap;
 use mabuild_lang::{Loaded, Unformatted, Vars};
 
 use super::files::Disk;
 use super::{Env, ErrorKind, OpError};
-use crate::lower::{Lowered, lower};
+use crate::exec::native::host_arch;
+use crate::lower::{Lowered, Surroundings, lower};
 
 /// Name of the main file.
 const MAIN: &str = "mabuild.kdl";
@@ -33,10 +36,19 @@ pub struct Project {
     pub root: PathBuf,
     /// Name of the project in the store: the main file's absolute path.
     pub name: String,
-    /// Config, diagnostics, sources.
+    /// Diagnostics and sources; what the files say is in `lowered`.
     pub loaded: Loaded,
     /// The graph; none when the file has errors.
     pub lowered: Option<Lowered>,
+}
+
+impl Project {
+    /// Leaves the tests of images out.
+    pub fn skip_tests(&mut self) {
+        if let Some(lowered) = &mut self.lowered {
+            lowered.skip_tests();
+        }
+    }
 }
 
 /// The main file of a request.
@@ -71,14 +83,23 @@ pub fn open(env: &Env, request: &ProjectRequest) -> Result<Project, OpError> {
     let root = main.parent().map(Path::to_owned).unwrap_or_default();
     let name = main.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let disk = Disk { root: root.clone() };
-    let vars = Vars { set: request.set.clone(), env: env.vars.clone() };
-    let loaded = mabuild_lang::load(&name, &disk, &vars);
+    let epoch = source_date(env)?;
+    let date = jiff::Timestamp::from_second(epoch.unwrap_or(env.now)).ok();
+    let date = date.map(|time| time.strftime("%Y-%m-%d").to_string());
+    let vars = Vars { set: request.set.clone(), env: env.vars.clone(), date };
+    let mut loaded = mabuild_lang::load(&name, &disk, &vars);
     let lowered = match loaded.has_errors() {
         true => None,
         false => {
-            let date = source_date(env)?;
-            let config = Arc::new(loaded.config.clone());
-            let lowered = lower(config, &root, date).map_err(|e| {
+            let config = Arc::new(std::mem::take(&mut loaded.config));
+            let native = |arch: &&'static str| qemu::runs_natively(host_arch(), "linux", arch);
+            let known = Platform::known().filter_map(|platform| platform.split('/').nth(1));
+            let surroundings = Surroundings {
+                root: root.clone(),
+                source_date: epoch,
+                native: known.filter(native).collect(),
+            };
+            let lowered = lower(config, surroundings).map_err(|e| {
                 OpError::new(ErrorKind::Bug, "mabuild::engine::cycle", e.to_string())
             })?;
             Some(lowered)

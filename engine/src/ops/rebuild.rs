@@ -201,7 +201,14 @@ fn finish(
             Part::Index if whole(graph, planning, planned.node) => {
                 roots.push((thing.name.to_string(), digest.to_string()));
                 for tag in &thing.tags {
-                    refs.insert(format!("{}:{tag}", thing.name), digest.clone());
+                    let family = thing.variant.as_ref().map(|variant| &variant.family);
+                    let name = format!("{}:{tag}", family.unwrap_or(&thing.name));
+                    // Variants may share a tag where they go to different repositories.
+                    let name = match refs.contains_key(&name) {
+                        true => format!("{}:{tag}", thing.name),
+                        false => name,
+                    };
+                    refs.insert(name, digest.clone());
                 }
             }
             Part::Index => {}

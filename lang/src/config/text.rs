@@ -1,11 +1,13 @@
-//! Strings after interpolation: everything is resolved but what depends on the platform.
+//! Strings after interpolation: everything is resolved but what depends on the platform and on
+//! the variant.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::platform::Platform;
 use crate::source::Span;
 
-/// A string that may differ from platform to platform.
+/// A string that may differ from platform to platform and from variant to variant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
     /// Its parts in order; neighbouring literals are joined.
@@ -21,6 +23,8 @@ pub enum Part {
     Literal(String),
     /// A name of the platform that is built.
     Platform(PlatformField),
+    /// The value of an axis of the image's matrix, an index of its axes.
+    Axis(u16),
 }
 
 /// What `{{platform…}}` can name.
@@ -69,7 +73,7 @@ impl Text {
         Self { parts: vec![Part::Literal(text.into())], span }
     }
 
-    /// The text where it is the same for every platform.
+    /// The text where it is the same for every platform and variant.
     pub fn constant(&self) -> Option<&str> {
         match self.parts.as_slice() {
             [] => Some(""),
@@ -78,9 +82,31 @@ impl Text {
         }
     }
 
-    /// The text for one platform. The error says which name the platform lacks; `check` reports
-    /// it beforehand for every platform of the node.
-    pub fn render(&self, platform: &Platform) -> Result<Cow<'_, str>, String> {
+    /// Whether it may differ from platform to platform.
+    pub fn has_platform(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Platform(_)))
+    }
+
+    /// The text of one variant where it is the same for every platform. `values` are those of the
+    /// image's axes.
+    pub fn of_variant(&self, values: &[Arc<str>]) -> Option<Cow<'_, str>> {
+        if let Some(text) = self.constant() {
+            return Some(Cow::Borrowed(text));
+        }
+        let mut out = String::new();
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => out.push_str(text),
+                Part::Axis(at) => out.push_str(value(values, *at)),
+                Part::Platform(_) => return None,
+            }
+        }
+        Some(Cow::Owned(out))
+    }
+
+    /// The text for one platform of one variant. The error says which name the platform lacks;
+    /// `check` reports it beforehand for every platform of the node.
+    pub fn render(&self, platform: &Platform, values: &[Arc<str>]) -> Result<Cow<'_, str>, String> {
         if let Some(text) = self.constant() {
             return Ok(Cow::Borrowed(text));
         }
@@ -88,9 +114,14 @@ impl Text {
         for part in &self.parts {
             match part {
                 Part::Literal(text) => out.push_str(text),
+                Part::Axis(at) => out.push_str(value(values, *at)),
                 Part::Platform(field) => out.push_str(&field.of(platform)?),
             }
         }
         Ok(Cow::Owned(out))
     }
+}
+
+fn value(values: &[Arc<str>], at: u16) -> &str {
+    values.get(usize::from(at)).map_or("", |value| value)
 }

@@ -20,16 +20,6 @@ pub(crate) fn top(node: &Node<'_>, text: &str, out: &mut Vec<Diagnostic>) -> Opt
     Check { text, out }.kind_of(node, &schema::FILE, None)
 }
 
-/// The error for a part of the language that this version does not build.
-pub(crate) fn unsupported(span: Span, what: &str) -> Diagnostic {
-    Diagnostic::error(
-        "mabuild::lang::unsupported",
-        span,
-        format!("{what} is not supported by this version of mabuild"),
-        "not supported",
-    )
-}
-
 struct Check<'a> {
     text: &'a str,
     out: &'a mut Vec<Diagnostic>,
@@ -60,15 +50,17 @@ impl Check<'_> {
     fn args(&mut self, node: &Node<'_>, kind: &'static Kind) {
         let count = node.args().count();
         let args = kind.args;
+        // An axis of a matrix has the name that it is given.
+        let name = node.name.text.as_ref();
         if count < args.min {
             self.out.push(
                 Diagnostic::error(
                     "mabuild::lang::missing",
                     node.name.span,
-                    format!("`{}` needs {}", kind.name, args.what),
+                    format!("`{}` needs {}", shown(name), args.what),
                     if count == 0 { "nothing follows" } else { "too few values follow" },
                 )
-                .help(format!("write `{}`", kind.usage)),
+                .help(format!("write `{}`", kind.usage.replacen(kind.name, &shown(name), 1))),
             );
         }
         for (at, entry) in node.args().enumerate() {
@@ -83,7 +75,7 @@ impl Check<'_> {
             self.value(
                 entry,
                 if kind.name == "let" && at == 0 { Type::Text } else { args.kind },
-                kind.name,
+                name,
             );
         }
     }
@@ -125,7 +117,7 @@ impl Check<'_> {
             seen.insert(&name.text, name.span);
             match kind.props().iter().find(|prop| prop.name == name.text) {
                 Some(prop) => self.value(entry, prop.kind, &name.text),
-                None if matches!(kind.props, Props::Free) => {
+                None if matches!(kind.props, Props::Free | Props::Axes) => {
                     self.value(entry, Type::Text, &name.text);
                 }
                 None => self.unknown_prop(entry, &name.text, name.span, kind),
@@ -176,6 +168,7 @@ impl Check<'_> {
             }
             Value::String(_) if wanted == Type::Text => return,
             Value::Integer(_) if wanted == Type::Integer => return,
+            Value::Bool(_) if wanted == Type::Boolean => return,
             Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Bool(_)
                 if wanted == Type::Any =>
             {
@@ -192,6 +185,7 @@ impl Check<'_> {
                 ("a text", format!("put it in quotes: `\"{}\"`", literal.trim_start_matches('#')))
             }
             Type::Integer => ("a number", "write it without quotes".to_owned()),
+            Type::Boolean => ("a boolean", "write `#true` or `#false`".to_owned()),
             Type::Any => ("a value", "write a text, a number, `#true` or `#false`".to_owned()),
         };
         self.out.push(
@@ -260,11 +254,6 @@ impl Check<'_> {
         if let Some(kind) = parent.child(name) {
             return Some(kind);
         }
-        if parent.later.contains(&name) {
-            let error = unsupported(node.name.span, &format!("`{name}`"));
-            self.out.push(error.help(schema::instead_of(name)));
-            return None;
-        }
         let place = match parent_node {
             Some(_) => format!("`{}`", parent.name),
             None => "the file".to_owned(),
@@ -294,11 +283,21 @@ impl Check<'_> {
 fn homes(name: &str) -> Option<String> {
     let mut found: Vec<&'static str> = Vec::new();
     let mut open: Vec<&'static Kind> = vec![&schema::FILE];
+    let mut met: Vec<&'static Kind> = Vec::new();
     while let Some(kind) = open.pop() {
-        if kind.child(name).is_some() && !found.contains(&kind.name) {
+        if met.iter().any(|known| std::ptr::eq(*known, kind)) {
+            continue;
+        }
+        met.push(kind);
+        let has = kind.children().iter().any(|child| child.name == name);
+        if has && !found.contains(&kind.name) {
             found.push(kind.name);
         }
         open.extend(kind.children());
+    }
+    // What may stand for some platforms stands first of all where it counts for all.
+    if found.len() > 1 {
+        found.retain(|name| *name != "on-platform");
     }
     found.sort_unstable();
     let quoted: Vec<String> =

@@ -2,14 +2,42 @@
 
 use super::check::shown;
 use super::text::{Cx, LetValue, Lets, is_let_name};
-use crate::Vars;
 use crate::diag::Diagnostic;
 use crate::source::Spanned;
 use crate::suggest::did_you_mean;
 use crate::syntax::{Entry, Node, Value};
+use crate::{Files, Git, Vars};
 
 /// Names that have a meaning of their own in `{{…}}`.
-const RESERVED: [&str; 5] = ["version", "platform", "image", "git", "date"];
+pub(super) const RESERVED: [&str; 5] = ["version", "platform", "image", "git", "date"];
+
+/// Adds the names that stand for something outside of the files, where any text has them.
+pub(crate) fn outside_names(texts: &[&str], files: &dyn Files, vars: &Vars, lets: &mut Lets) {
+    let used = |name: &str| texts.iter().any(|text| text.contains(name));
+    for (name, field) in [("git.commit", Git::Commit), ("git.describe", Git::Describe)] {
+        if !used(name) {
+            lets.absent.insert(name, "it is not known here".to_owned());
+            continue;
+        }
+        match files.git(field) {
+            Ok(text) => {
+                lets.values.insert(name.to_owned(), LetValue { text, span: None, dated: false });
+            }
+            Err(why) => {
+                lets.absent.insert(name, why);
+            }
+        }
+    }
+    match &vars.date {
+        Some(date) => {
+            let value = LetValue { text: date.clone(), span: None, dated: true };
+            lets.values.insert("date".to_owned(), value);
+        }
+        None => {
+            lets.absent.insert("date", "no date was given".to_owned());
+        }
+    }
+}
 
 /// Reads one `let` and adds it. A value sees the names before it.
 pub(crate) fn declare(
@@ -24,7 +52,8 @@ pub(crate) fn declare(
     let Some(name) = declared_name(head, lets, out) else { return };
     let value = value(node, literal, &name, text, vars, lets, out);
     // A let without a value stands all the same: its uses are not reported on top.
-    let value = LetValue { text: value.unwrap_or_default(), span: name.span };
+    let (text, dated) = value.unwrap_or_default();
+    let value = LetValue { text, span: Some(name.span), dated };
     lets.values.insert(name.value, value);
 }
 
@@ -67,7 +96,7 @@ fn declared_name(
                 format!("`{name}` is declared twice"),
                 "again here",
             )
-            .and(first.span, "first here")
+            .and(first.span.unwrap_or(span), "first here")
             .help("keep one of them, or choose another name"),
         );
         return None;
@@ -83,7 +112,7 @@ fn value(
     vars: &Vars,
     lets: &Lets,
     out: &mut Vec<Diagnostic>,
-) -> Option<String> {
+) -> Option<(String, bool)> {
     let (env, default) = (node.prop("env"), node.prop("default"));
     let given = match (literal, env, default) {
         (Some(literal), None, None) => Some(literal),
@@ -106,14 +135,14 @@ fn value(
     };
     let typed = given.map(|entry| &entry.value);
     if let Some(set) = vars.set.get(&name.value) {
-        return outside(set, typed, name, "--set", out);
+        return Some((outside(set, typed, name, "--set", out)?, false));
     }
     let variable = env.and_then(|entry| match &entry.value {
         Value::String(variable) => Some(variable),
         _ => None,
     });
     if let Some(value) = variable.and_then(|variable| vars.env.get(variable.as_ref())) {
-        return outside(value, typed, name, "the environment", out);
+        return Some((outside(value, typed, name, "the environment", out)?, false));
     }
     match (given, variable) {
         (Some(entry), _) => written(entry, text, lets, out),
@@ -147,13 +176,13 @@ fn value(
     }
 }
 
-/// A value of the file, as text.
+/// A value of the file as text, and whether today's date is in it.
 fn written(
     entry: &Entry<'_>,
     text: &str,
     lets: &Lets,
     out: &mut Vec<Diagnostic>,
-) -> Option<String> {
+) -> Option<(String, bool)> {
     match &entry.value {
         Value::String(_) => {
             let folder = "".into();
@@ -172,16 +201,16 @@ fn written(
                     .help("use the platform where the value is used"),
                 );
             }
-            let constant = constant.map(str::to_owned);
+            let value = constant.map(|text| (text.to_owned(), cx.is_dated()));
             out.append(&mut cx.out);
-            constant
+            value
         }
         // A number is what was written: `3.10` is not `3.1`.
         Value::Integer(_) | Value::Float(_) => {
             let literal = text.get(super::check::range(entry.value_span)).unwrap_or_default();
-            Some(literal.replace('_', ""))
+            Some((literal.replace('_', ""), false))
         }
-        Value::Bool(value) => Some(value.to_string()),
+        Value::Bool(value) => Some((value.to_string(), false)),
         Value::Null => None,
     }
 }
@@ -214,12 +243,16 @@ fn outside(
 
 /// Reports what `--set` names and no file declares.
 pub(crate) fn undeclared(vars: &Vars, lets: &Lets, out: &mut Vec<Diagnostic>) {
-    for name in vars.set.keys().filter(|name| !lets.values.contains_key(*name)) {
-        let help = match did_you_mean(name, lets.values.keys().map(String::as_str)) {
+    let declared = || {
+        let own = lets.values.iter().filter(|(_, value)| value.span.is_some());
+        own.map(|(name, _)| name.as_str())
+    };
+    for name in vars.set.keys().filter(|name| !declared().any(|known| known == *name)) {
+        let help = match did_you_mean(name, declared()) {
             Some(near) => format!("did you mean `{near}`?"),
-            None if lets.values.is_empty() => "no `let` is declared in these files".to_owned(),
+            None if declared().next().is_none() => "no `let` is declared in these files".to_owned(),
             None => {
-                let names: Vec<&str> = lets.values.keys().map(String::as_str).collect();
+                let names: Vec<&str> = declared().collect();
                 format!("declared are: {}", names.join(", "))
             }
         };

@@ -1,21 +1,36 @@
 //! Nodes to parts: typed values whose names and platforms are still open. One noun a file.
 
+mod address;
 mod base;
+mod builder;
 pub(crate) mod check;
+mod dockerfile;
+mod duration;
+mod hook;
 mod image;
 pub(crate) mod lets;
+pub(crate) mod matrix;
 pub(crate) mod platforms;
-mod settings;
-mod steps;
+mod publish;
+pub(crate) mod reference;
+mod secret;
+pub(crate) mod settings;
+pub(crate) mod steps;
+pub(crate) mod template;
+mod tests;
 pub(crate) mod text;
+mod values;
 
 use std::sync::Arc;
 
 pub(crate) use base::BaseDraft;
 pub(crate) use image::ImageDraft;
+use reference::Reference;
+use template::{Home, Templates};
 use text::Cx;
 pub(crate) use text::{Lets, Use};
 
+use crate::config::{Builder, Hook};
 use crate::diag::Diagnostic;
 use crate::platform::Platform;
 use crate::source::{Span, Spanned};
@@ -33,7 +48,7 @@ pub(crate) enum Member {
 #[derive(Clone, Debug)]
 pub(crate) struct GroupDraft {
     pub name: Spanned<Arc<str>>,
-    pub members: Vec<(Member, Spanned<Arc<str>>)>,
+    pub members: Vec<(Member, Reference)>,
 }
 
 /// A top-level node after decoding.
@@ -43,6 +58,11 @@ pub(crate) enum Part {
     Image(Box<ImageDraft>),
     Group(GroupDraft),
     Platforms(Span, Vec<Spanned<Platform>>),
+    Builder(Builder),
+    Hook(Hook),
+    /// The `registry` node and what it names.
+    Registry(Span, Spanned<String>),
+    StrictBases(Span),
     /// A node that could not be read; its name is not to be reported as unknown.
     Broken(Arc<str>),
     /// Read in an earlier pass.
@@ -50,33 +70,43 @@ pub(crate) enum Part {
 }
 
 /// Reads one top-level node.
-pub(crate) fn part(
-    node: &Node<'_>,
-    text: &str,
-    folder: &Arc<str>,
-    lets: &Lets,
+pub(crate) fn part<'a>(
+    node: &'a Node<'a>,
+    home: Home<'a>,
+    lets: &'a Lets,
+    templates: &Templates<'a>,
 ) -> (Part, Vec<Diagnostic>) {
-    let mut cx = Cx::new(text, folder, lets);
-    if let Some(kind) = check::top(node, text, &mut cx.out) {
-        check::node(node, kind, text, &mut cx.out);
+    let mut cx = Cx::new(home.text, home.folder, lets);
+    if let Some(kind) = check::top(node, home.text, &mut cx.out) {
+        check::node(node, kind, home.text, &mut cx.out);
     }
     let word = node.name.text.as_ref();
     let part = match word {
-        "base" | "image" | "group" => {
+        "base" | "image" | "group" | "builder" => {
             let name = name(node, &mut cx);
             let is_named = name.is_some();
             // A node without a name is read all the same, for what else is wrong with it.
             let name = name.unwrap_or_else(|| Spanned::new("".into(), node.name.span));
-            let part = named(node, word, name, &mut cx);
+            let part = named(node, word, name, templates, &mut cx);
             if is_named { part } else { Part::Other }
         }
         "platforms" => Part::Platforms(node.name.span, platforms::list(node, &mut cx)),
+        "registry" => publish::registry(node, &mut cx)
+            .map_or(Part::Other, |registry| Part::Registry(node.name.span, registry)),
+        "on" => hook::read(node, &mut cx).map_or(Part::Other, Part::Hook),
+        "strict-bases" => Part::StrictBases(node.name.span),
         _ => Part::Other,
     };
     (part, cx.out)
 }
 
-fn named(node: &Node<'_>, word: &str, name: Spanned<Arc<str>>, cx: &mut Cx<'_>) -> Part {
+fn named<'a>(
+    node: &'a Node<'a>,
+    word: &str,
+    name: Spanned<Arc<str>>,
+    templates: &Templates<'a>,
+    cx: &mut Cx<'a>,
+) -> Part {
     match word {
         "base" => {
             let known = name.value.clone();
@@ -85,7 +115,8 @@ fn named(node: &Node<'_>, word: &str, name: Spanned<Arc<str>>, cx: &mut Cx<'_>) 
                 None => Part::Broken(known),
             }
         }
-        "image" => Part::Image(Box::new(image::read(node, name, cx))),
+        "image" => Part::Image(Box::new(image::read(node, name, templates, cx))),
+        "builder" => Part::Builder(builder::read(node, name, cx)),
         _ => Part::Group(group(node, name, cx)),
     }
 }
@@ -143,9 +174,9 @@ fn group(node: &Node<'_>, name: Spanned<Arc<str>>, cx: &mut Cx<'_>) -> GroupDraf
             _ => continue,
         };
         if let Some(entry) = child.args().next()
-            && let Some(name) = cx.constant(entry, "the name of a node")
+            && let Some(reference) = reference::text(entry, cx)
         {
-            members.push((member, Spanned::new(name.value.into(), name.span)));
+            members.push((member, reference));
         }
     }
     GroupDraft { name, members }

@@ -86,7 +86,8 @@ pub(crate) fn list(node: &Node<'_>, cx: &mut Cx<'_>) -> Vec<Spanned<Platform>> {
     platforms
 }
 
-fn platform(name: &str, span: Span, cx: &mut Cx<'_>) -> Option<Platform> {
+/// Reads one platform, reporting one that is none or not known.
+pub(super) fn platform(name: &str, span: Span, cx: &mut Cx<'_>) -> Option<Platform> {
     match Platform::parse(name) {
         Ok(platform) => {
             // Nearly all are written in their normal form, which is found faster as a whole.

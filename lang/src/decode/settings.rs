@@ -200,27 +200,15 @@ fn is_port(text: &str) -> bool {
 /// Reads one `tags` node.
 pub(crate) fn tags(node: &Node<'_>, tags: &mut Vec<Text>, cx: &mut Cx<'_>) {
     for entry in node.args() {
-        let Some(tag) = cx.constant(entry, "a tag") else { continue };
-        let good = tag.value.len() <= 128
-            && tag.value.bytes().enumerate().all(|(at, b)| {
-                b.is_ascii_alphanumeric() || b == b'_' || (at > 0 && matches!(b, b'.' | b'-'))
-            });
-        if !good {
-            cx.out.push(
-                Diagnostic::error(
-                    "mabuild::lang::tag",
-                    tag.span,
-                    format!("`{}` is not a tag", shown(&tag.value)),
-                    "not allowed in a tag",
-                )
-                .help("a tag has letters, digits, `_`, `.` and `-`, begins with none of the last two, and has 128 characters at most"),
-            );
-        } else if let Some(first) = tags.iter().find(|t| t.constant() == Some(&tag.value)) {
+        let Some(tag) = cx.of_variant(entry, "a tag") else { continue };
+        if let Some(text) = tag.constant().filter(|text| !is_tag(text)) {
+            cx.out.push(not_a_tag(text, tag.span));
+        } else if let Some(first) = tags.iter().find(|known| known.parts == tag.parts) {
             cx.out.push(
                 Diagnostic::warning(
                     "mabuild::lang::tag",
                     tag.span,
-                    format!("the tag `{}` is given twice", tag.value),
+                    "this tag is given twice",
                     "again here",
                 )
                 .and(first.span, "first here")
@@ -228,9 +216,28 @@ pub(crate) fn tags(node: &Node<'_>, tags: &mut Vec<Text>, cx: &mut Cx<'_>) {
             );
         } else if tags.len() < 1000 {
             // No image has more; a hostile list would take quadratic time.
-            tags.push(Text::literal(tag.value, tag.span));
+            tags.push(tag);
         }
     }
+}
+
+/// Whether a text is a tag, after the grammar of the distribution specification.
+pub(crate) fn is_tag(text: &str) -> bool {
+    (1..=128).contains(&text.len())
+        && text.bytes().enumerate().all(|(at, b)| {
+            b.is_ascii_alphanumeric() || b == b'_' || (at > 0 && matches!(b, b'.' | b'-'))
+        })
+}
+
+/// The error for a text that is none.
+pub(crate) fn not_a_tag(text: &str, span: Span) -> Diagnostic {
+    Diagnostic::error(
+        "mabuild::lang::tag",
+        span,
+        format!("`{}` is not a tag", shown(text)),
+        "not allowed in a tag",
+    )
+    .help("a tag has letters, digits, `_`, `.` and `-`, begins with none of the last two, and has 128 characters at most")
 }
 
 #[cfg(test)]

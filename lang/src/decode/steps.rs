@@ -3,36 +3,58 @@
 use std::sync::Arc;
 
 use super::check::shown;
+use super::platforms;
+use super::reference::{self, Reference};
 use super::settings::{env, first, words};
 use super::text::Cx;
 use crate::config::{Copy, Network, Run, Step, StepOp, Text};
 use crate::diag::Diagnostic;
+use crate::platform::Platform;
 use crate::source::Spanned;
 use crate::syntax::{Entry, Node};
 
-/// The steps of an image, and which of them copy from which node.
+/// Platforms that steps are done on alone.
+type Only = Arc<[Spanned<Platform>]>;
+
+/// The steps of an image, and the nodes that they copy from.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Steps {
     pub steps: Vec<Step>,
-    pub copies: Vec<(usize, Spanned<Arc<str>>)>,
+    pub copies: Vec<Reference>,
 }
 
 /// Reads the block of `steps`. A step that is malformed is left out.
-pub(crate) fn read(node: &Node<'_>, cx: &mut Cx<'_>) -> Steps {
-    let mut out = Steps::default();
+pub(crate) fn read(node: &Node<'_>, only: Option<&Only>, into: &mut Steps, cx: &mut Cx<'_>) {
     for node in node.kids() {
-        if let Some(op) = step(node, cx) {
-            if matches!(op, StepOp::Copy(_))
-                && let Some(entry) = node.prop("from")
-                && let Some(name) = cx.constant(entry, "the name of a node")
-            {
-                let name = Spanned::new(Arc::from(name.value), name.span);
-                out.copies.push((out.steps.len(), name));
+        if node.name.text == "on-platform" {
+            if only.is_none() {
+                let platforms: Only = platforms::list(node, cx).into();
+                read(node, Some(&platforms), into, cx);
             }
-            out.steps.push(Step { span: node.span, op });
+            continue;
         }
+        one(node, only, into, cx);
     }
-    out
+}
+
+/// Reads the steps of an `on-platform` of an image, where settings stand beside them.
+pub(crate) fn read_among_settings(node: &Node<'_>, only: &Only, into: &mut Steps, cx: &mut Cx<'_>) {
+    const SETTINGS: [&str; 5] = ["arg", "env", "workdir", "user", "shell"];
+    for node in node.kids().iter().filter(|node| !SETTINGS.contains(&node.name.text.as_ref())) {
+        one(node, Some(only), into, cx);
+    }
+}
+
+fn one(node: &Node<'_>, only: Option<&Only>, into: &mut Steps, cx: &mut Cx<'_>) {
+    let Some(mut op) = step(node, cx) else { return };
+    if let StepOp::Copy(copy) = &mut op
+        && let Some(entry) = node.prop("from")
+        && let Some(from) = reference::text(entry, cx)
+    {
+        copy.from = Some(into.copies.len());
+        into.copies.push(from);
+    }
+    into.steps.push(Step { span: node.span, only: only.cloned(), op });
 }
 
 fn step(node: &Node<'_>, cx: &mut Cx<'_>) -> Option<StepOp> {
@@ -64,6 +86,7 @@ fn step(node: &Node<'_>, cx: &mut Cx<'_>) -> Option<StepOp> {
             let target = cx.filled(target, "the target of the link")?;
             StepOp::Symlink { target, path: cx.filled(path, "the path of the link")? }
         }
+        "packages" => StepOp::Packages { names: some(cx.strings(node, "a package"))? },
         "remove" => StepOp::Remove { paths: some(cx.strings(node, "a path"))? },
         "run" => StepOp::Run(Run { words: some(words(node, cx))?, network: network(node, cx) }),
         "env" => {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::check::{range, shown};
-use crate::config::{Part, PlatformField, Text};
+use super::template::Home;
+use crate::config::{Located, Part, PlatformField, Text};
 use crate::diag::Diagnostic;
 use crate::source::{Span, Spanned};
 use crate::suggest::did_you_mean;
@@ -17,14 +18,18 @@ use crate::syntax::{Entry, Value, strings};
 #[derive(Clone, Debug)]
 pub(crate) struct LetValue {
     pub text: String,
-    /// The name in its declaration.
-    pub span: Span,
+    /// The name in its declaration; none for `date` and `git.…`.
+    pub span: Option<Span>,
+    /// Whether it holds today's date.
+    pub dated: bool,
 }
 
 /// All `let`s.
 #[derive(Debug, Default)]
 pub(crate) struct Lets {
     pub values: BTreeMap<String, LetValue>,
+    /// Names that stand for something outside of the files, with why they have no value.
+    pub absent: BTreeMap<&'static str, String>,
     /// Bytes that values have put into strings so far.
     grown: AtomicUsize,
 }
@@ -64,17 +69,63 @@ pub(crate) struct Cx<'a> {
     pub lets: &'a Lets,
     /// Name of the base or image.
     pub name: Option<Arc<str>>,
+    /// Axes of the image's matrix.
+    pub axes: Vec<Arc<str>>,
     /// The `version` of a root file system.
     pub version: Option<Text>,
     /// Platform names used so far.
     pub uses: Vec<Use>,
+    /// Where today's date got into what a key is made of.
+    dates: Vec<Span>,
     pub out: Vec<Diagnostic>,
 }
 
 impl<'a> Cx<'a> {
     pub fn new(text: &'a str, folder: &'a Arc<str>, lets: &'a Lets) -> Self {
-        let (uses, out) = (Vec::new(), Vec::new());
-        Self { text, folder, lets, name: None, version: None, uses, out }
+        let (axes, uses, dates, out) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { text, folder, lets, name: None, axes, version: None, uses, dates, out }
+    }
+
+    /// The file that is read from.
+    pub fn home(&self) -> Home<'a> {
+        Home { text: self.text, folder: self.folder }
+    }
+
+    /// Goes on reading from another file.
+    pub fn enter(&mut self, home: Home<'a>) {
+        (self.text, self.folder) = (home.text, home.folder);
+    }
+
+    /// A path that starts at the folder of the file.
+    pub fn located(&self, text: Text) -> Located {
+        Located { folder: self.folder.clone(), text }
+    }
+
+    /// Reads something that is in no key, so that today's date may be in it.
+    pub fn undated(&mut self, read: impl FnOnce(&mut Self)) {
+        let dates = self.dates.len();
+        read(self);
+        self.dates.truncate(dates);
+    }
+
+    /// Whether today's date was used.
+    pub fn is_dated(&self) -> bool {
+        !self.dates.is_empty()
+    }
+
+    /// Warns of today's date in what a key is made of.
+    pub fn report_dates(&mut self) {
+        for span in std::mem::take(&mut self.dates) {
+            self.out.push(
+                Diagnostic::warning(
+                    "mabuild::lang::date",
+                    span,
+                    "the date is part of what is built: it is stale every day",
+                    "today's date",
+                )
+                .help("use the date in `tags`, which are in no key; the time of a build is kept without it"),
+            );
+        }
     }
 
     /// The string of an entry; none where the value is no string, which is reported elsewhere.
@@ -120,12 +171,30 @@ impl<'a> Cx<'a> {
         Some(text)
     }
 
-    /// The string of an entry where it has to be the same for all platforms.
+    /// The string of an entry where it has to be the same for all platforms and variants.
     pub fn constant(&mut self, entry: &Entry<'_>, what: &str) -> Option<Spanned<String>> {
-        let uses = self.uses.len();
-        let text = self.filled(entry, what)?;
+        let text = self.of_variant(entry, what)?;
         if let Some(text) = text.constant() {
             return Some(Spanned::new(text.to_owned(), entry.value_span));
+        }
+        self.out.push(
+            Diagnostic::error(
+                "mabuild::lang::interpolation",
+                entry.value_span,
+                format!("{what} is the same for all variants"),
+                "differs with the matrix",
+            )
+            .help("leave the axes out here"),
+        );
+        None
+    }
+
+    /// The string of an entry where it has to be the same for all platforms of a variant.
+    pub fn of_variant(&mut self, entry: &Entry<'_>, what: &str) -> Option<Text> {
+        let uses = self.uses.len();
+        let text = self.filled(entry, what)?;
+        if !text.has_platform() {
+            return Some(text);
         }
         let span = self.uses.get(uses).map_or(entry.value_span, |used| used.span);
         self.uses.truncate(uses);
@@ -205,8 +274,13 @@ impl<'a> Cx<'a> {
     fn named(&mut self, name: &str, made: &mut Made, places: &Places<'_>, start: usize) {
         let end = start + name.len();
         let before = made.length;
-        if let Some(value) = self.lets.values.get(name) {
+        if let Some(at) = self.axes.iter().position(|axis| **axis == *name) {
+            made.parts.push(Part::Axis(at as u16));
+        } else if let Some(value) = self.lets.values.get(name) {
             made.push(&value.text);
+            if value.dated {
+                self.dates.push(places.of(start, end));
+            }
         } else if let Some((_, field)) = PLATFORM_NAMES.iter().find(|(known, _)| *known == name) {
             self.uses.push(Use { field: *field, span: places.of(start, end) });
             made.parts.push(Part::Platform(*field));
@@ -231,9 +305,23 @@ impl<'a> Cx<'a> {
     }
 
     fn unknown(&mut self, name: &str, span: Span) {
+        if let Some(why) = self.lets.absent.get(name) {
+            self.out.push(
+                Diagnostic::error(
+                    "mabuild::lang::interpolation",
+                    span,
+                    format!("`{name}` has no value: {why}"),
+                    "cannot be told here",
+                )
+                .help("build where it is known, or use a `let` with a default"),
+            );
+            return;
+        }
         // With very many names a look at all of them for each unknown one takes too long.
         let lets = self.lets.values.keys().map(String::as_str);
         let mut known: Vec<&str> = lets.take(1000).collect();
+        known.extend(self.axes.iter().map(|axis| &**axis));
+        known.extend(self.lets.absent.keys());
         if self.name.is_some() {
             known.extend(PLATFORM_NAMES.iter().map(|(name, _)| *name));
             known.push("image.name");

@@ -1,9 +1,12 @@
 //! Groups: what they hold, groups within groups resolved to their nodes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::names::{Names, Target};
+use super::outside::Outside;
+use super::resolve::{Resolver, picks_variants};
+use super::variants::Family;
 use super::walk;
 use crate::config::{Group, NodeRef};
 use crate::decode::{GroupDraft, Member};
@@ -25,9 +28,10 @@ struct Held {
 pub(crate) fn link(
     drafts: Vec<GroupDraft>,
     names: &Names,
+    families: &[Family],
     out: &mut Vec<Diagnostic>,
 ) -> Vec<Group> {
-    let held: Vec<Held> = drafts.iter().map(|draft| held(draft, names, out)).collect();
+    let held: Vec<Held> = drafts.iter().map(|draft| held(draft, names, families, out)).collect();
     let targets: Vec<Vec<usize>> =
         held.iter().map(|held| held.groups.iter().map(|(to, _)| *to).collect()).collect();
     let walked = walk::walk(&targets);
@@ -46,12 +50,29 @@ pub(crate) fn link(
     drafts.into_iter().zip(members).map(group).collect()
 }
 
-fn held(draft: &GroupDraft, names: &Names, out: &mut Vec<Diagnostic>) -> Held {
+fn held(draft: &GroupDraft, names: &Names, families: &[Family], out: &mut Vec<Diagnostic>) -> Held {
     let mut held = Held::default();
-    for (kind, name) in &draft.members {
-        match member(*kind, name, names, out) {
-            Some(Target::Node(node)) => held.nodes.push(Spanned::new(node, name.span)),
-            Some(Target::Group(group)) => held.groups.push((group, name.span)),
+    for (kind, reference) in &draft.members {
+        let span = reference.span;
+        let mut outside = Outside::default();
+        let named =
+            Resolver::new(names, families, HashMap::new(), &mut outside, out).members(reference);
+        let (target, variants) = match named {
+            Some((target, variants)) => (Some(target), variants),
+            // A name that nothing has is reported below, a wrong pick was reported.
+            None if picks_variants(&reference.text) => continue,
+            None => (None, Vec::new()),
+        };
+        let name = reference.text.constant().unwrap_or_default();
+        let name = Spanned::new(Arc::from(name.split('[').next().unwrap_or_default()), span);
+        member(*kind, &name, target, names, out);
+        match target {
+            Some(Target::Node(node)) => held.nodes.push(Spanned::new(node, span)),
+            Some(Target::Group(group)) => held.groups.push((group, span)),
+            Some(Target::Family(_)) => {
+                let nodes = variants.into_iter().map(|id| Spanned::new(NodeRef::Image(id), span));
+                held.nodes.extend(nodes);
+            }
             Some(Target::Broken) | None => {}
         }
     }
@@ -105,24 +126,24 @@ fn resolve(
     all
 }
 
-/// What a member of a group names; reports one that is not of the kind it is said to be.
+/// Reports a member that nothing is named, or that is not of the kind it is said to be.
 fn member(
     kind: Member,
     name: &Spanned<Arc<str>>,
+    target: Option<Target>,
     names: &Names,
     out: &mut Vec<Diagnostic>,
-) -> Option<Target> {
-    let kind_of = |target: Target| match target {
-        Target::Node(NodeRef::Base(_)) => Some((Member::Base, "base")),
-        Target::Node(NodeRef::Image(_)) => Some((Member::Image, "image")),
-        Target::Group(_) => Some((Member::Group, "group")),
-        Target::Broken => None,
+) {
+    let (found, word) = match target {
+        Some(Target::Node(NodeRef::Base(_))) => (Member::Base, "base"),
+        Some(Target::Node(NodeRef::Image(_)) | Target::Family(_)) => (Member::Image, "image"),
+        Some(Target::Group(_)) => (Member::Group, "group"),
+        Some(Target::Broken) => return,
+        None => {
+            out.push(names.unknown(name, |target| target != Target::Broken));
+            return;
+        }
     };
-    let Some(target) = names.get(&name.value) else {
-        out.push(names.unknown(name, |target| target != Target::Broken));
-        return None;
-    };
-    let (found, word) = kind_of(target)?;
     if found != kind {
         let article = if found == Member::Image { "an" } else { "a" };
         let mut diagnostic = Diagnostic::error(
@@ -137,5 +158,4 @@ fn member(
         }
         out.push(diagnostic);
     }
-    Some(target)
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::{BaseId, ImageId, NodeRef};
-use crate::decode::check::{shown, unsupported};
+use crate::decode::check::shown;
 use crate::diag::Diagnostic;
 use crate::source::{Span, Spanned};
 use crate::suggest::did_you_mean;
@@ -14,6 +14,8 @@ use crate::suggest::did_you_mean;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
     Node(NodeRef),
+    /// An image with a matrix, by its index among all images of the files.
+    Family(usize),
     /// Index of a group.
     Group(usize),
     /// A node that could not be read and was reported.
@@ -76,7 +78,7 @@ impl Names {
     ) -> Option<Spanned<NodeRef>> {
         match self.get(&name.value) {
             Some(Target::Node(node)) => Some(Spanned::new(node, name.span)),
-            Some(Target::Broken) => None,
+            Some(Target::Broken | Target::Family(_)) => None,
             Some(Target::Group(_)) => {
                 let mut diagnostic = Diagnostic::error(
                     "mabuild::lang::reference",
@@ -92,7 +94,11 @@ impl Names {
                 None
             }
             None => {
-                out.push(self.unknown(name, |target| matches!(target, Target::Node(_))));
+                out.push(
+                    self.unknown(name, |target| {
+                        matches!(target, Target::Node(_) | Target::Family(_))
+                    }),
+                );
                 None
             }
         }
@@ -100,23 +106,10 @@ impl Names {
 
     /// The error for a name that nothing has.
     pub fn unknown(&self, name: &Spanned<Arc<str>>, fits: impl Fn(Target) -> bool) -> Diagnostic {
-        let outside = name.value.contains(['/', ':', '@']);
         let near = self.near(&name.value, fits);
-        if outside {
-            // `docker.io/library/alpine:3.20` may well mean the base `alpine`.
-            let last = name.value.rsplit('/').next().unwrap_or_default();
-            let last = last.split([':', '@']).next().unwrap_or_default();
-            let help = match self.get(last).map(|_| last).or(near) {
-                Some(near) => format!("did you mean `{near}`? Images out of a registry cannot be named; declare a `base`"),
-                None => "declare a `base` from a root file system, a Debian archive or an OCI layout, and name it".to_owned(),
-            };
-            return unsupported(name.span, "an image out of a registry").help(help);
-        }
         let help = match near {
             Some(near) => format!("did you mean `{near}`?"),
-            None => {
-                "declare it as a `base` or an `image`, or `include` the file that does".to_owned()
-            }
+            None => "declare it as a `base` or an `image`, `include` the file that does, or write an image of a registry in full: `docker.io/library/debian:12`".to_owned(),
         };
         Diagnostic::error(
             "mabuild::lang::reference",
@@ -150,6 +143,6 @@ pub(crate) fn base(at: usize) -> Target {
 }
 
 /// Node of an image by its index.
-pub(crate) fn image(at: usize) -> Target {
-    Target::Node(NodeRef::Image(ImageId(at as u32)))
+pub(crate) fn image(at: u32) -> Target {
+    Target::Node(NodeRef::Image(ImageId(at)))
 }

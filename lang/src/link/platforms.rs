@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::config::{Config, NodeRef, PlatformField};
+use crate::config::{Body, Config, NodeRef, PlatformField};
 use crate::decode::Use;
 use crate::decode::platforms::Asked;
 use crate::diag::Diagnostic;
@@ -12,16 +12,31 @@ use crate::source::{Span, Spanned};
 
 pub(crate) type List = Arc<[Spanned<Platform>]>;
 
-/// What an image says of its platforms and of the nodes it needs.
+/// What an image says of its platforms, its own list shared by all variants.
+#[derive(Debug)]
+pub(crate) enum Wished {
+    Inherited,
+    Own(List),
+    Except(Vec<Spanned<Platform>>),
+}
+
+impl Wished {
+    pub fn of(asked: Asked) -> Self {
+        match asked {
+            Asked::Inherited => Self::Inherited,
+            Asked::Own(list) => Self::Own(list.into()),
+            Asked::Except(except) => Self::Except(except),
+        }
+    }
+}
+
+/// What an image says of its platforms, and where it stands.
 pub(crate) struct Wish<'a> {
-    pub asked: &'a Asked,
+    pub asked: &'a Wished,
     /// Default of its file.
     pub default: Option<&'a List>,
-    pub uses: &'a [Use],
     /// Whether its `from` names nothing, on purpose: `scratch`.
     pub scratch: bool,
-    /// Nodes that steps copy from.
-    pub copies: Vec<Spanned<NodeRef>>,
 }
 
 /// Fills in the platforms; shares lists where they are the same.
@@ -29,6 +44,8 @@ pub(crate) struct Wish<'a> {
 pub(crate) struct Platforms {
     /// Defaults narrowed to a parent's list, by the addresses of both.
     narrowed: HashMap<(usize, usize), List>,
+    /// Lists without what `except` names, by the addresses of both.
+    without: HashMap<(usize, usize), List>,
 }
 
 impl Platforms {
@@ -63,42 +80,30 @@ impl Platforms {
         let parent = image.from.as_ref().and_then(|from| of(config, from.value));
         // A parent without platforms was reported itself.
         let parent = parent.filter(|(_, list, _)| !list.is_empty());
+        let name = &image.body.name;
         let list = match wish.asked {
-            Asked::Own(list) => {
-                if let (Some((name, had, place)), Some(from)) = (parent, &image.from) {
-                    for platform in list {
-                        lacks(
-                            platform,
-                            (name, had, place),
-                            from.span,
-                            "is built from",
-                            &image.name.value,
-                            out,
-                        );
+            Wished::Own(list) => {
+                if let (Some(parent), Some(from)) = (parent, &image.from) {
+                    for platform in list.iter() {
+                        lacks(platform, parent, from.span, "is built from", &name.value, out);
                     }
                 }
-                list.clone().into()
+                list.clone()
             }
-            Asked::Inherited => self.inherited(wish, parent, image.name.span, out),
-            Asked::Except(except) => {
-                let list = self.inherited(wish, parent, image.name.span, out);
-                if list.is_empty() { list } else { without(&list, except, out) }
+            Wished::Inherited => self.inherited(wish, parent, name.span, out),
+            Wished::Except(except) => {
+                let list = self.inherited(wish, parent, name.span, out);
+                if list.is_empty() { list } else { self.except(&list, except, out) }
             }
         };
-        for copy in &wish.copies {
-            let Some((name, had, place)) = of(config, copy.value) else { continue };
+        for copy in image.copies.iter().flatten() {
+            let Some(from) = of(config, copy.value) else { continue };
+            let (_, had, _) = from;
             if had.is_empty() || Arc::ptr_eq(had, &list) {
                 continue;
             }
             if let Some(platform) = list.iter().find(|p| !has(had, &p.value)) {
-                lacks(
-                    platform,
-                    (name, had, place),
-                    copy.span,
-                    "copies from",
-                    &image.name.value,
-                    out,
-                );
+                lacks(platform, from, copy.span, "copies from", &name.value, out);
             }
         }
         list
@@ -141,6 +146,16 @@ impl Platforms {
         list
     }
 
+    fn except(
+        &mut self,
+        list: &List,
+        except: &[Spanned<Platform>],
+        out: &mut Vec<Diagnostic>,
+    ) -> List {
+        let key = (list.as_ptr() as usize, except.as_ptr() as usize);
+        self.without.entry(key).or_insert_with(|| without(list, except, out)).clone()
+    }
+
     /// The default without what a parent lacks.
     fn narrow(&mut self, default: &List, had: &List) -> List {
         if Arc::ptr_eq(default, had) {
@@ -166,7 +181,7 @@ fn of(config: &Config, node: NodeRef) -> Option<(&str, &List, Span)> {
             config.base(id).map(|base| (&*base.name.value, &base.platforms, base.name.span))
         }
         NodeRef::Image(id) => {
-            config.image(id).map(|image| (&*image.name.value, &image.platforms, image.name.span))
+            config.image(id).map(|image| (&*image.name, &image.platforms, image.body.name.span))
         }
     }
 }
@@ -271,6 +286,29 @@ pub(crate) fn check_uses(uses: &[Use], platforms: &[Spanned<Platform>], out: &mu
                     "leave `{0}` out with `platforms except=\"{0}\"`, or write the text without this name",
                     platform.value
                 )),
+            );
+        }
+    }
+}
+
+/// Reports platforms of `on-platform` that the image does not have.
+pub(crate) fn check_only(body: &Body, list: &[Spanned<Platform>], out: &mut Vec<Diagnostic>) {
+    let steps = body.steps.iter().filter_map(|step| step.only.as_ref());
+    let mut met: Vec<*const Spanned<Platform>> = Vec::new();
+    for only in steps.chain(body.overrides.iter().map(|over| &over.platforms)) {
+        if met.contains(&only.as_ptr()) || list.is_empty() {
+            continue;
+        }
+        met.push(only.as_ptr());
+        for platform in only.iter().filter(|platform| !has(list, &platform.value)) {
+            out.push(
+                Diagnostic::warning(
+                    "mabuild::lang::platform",
+                    platform.span,
+                    format!("`{}` has no platform `{}`", body.name.value, platform.value),
+                    "changes nothing",
+                )
+                .help(format!("its platforms are {}", names(list))),
             );
         }
     }

@@ -21,7 +21,7 @@ fn platforms(list: &[mabuild_lang::source::Spanned<Platform>]) -> Vec<String> {
 }
 
 fn image<'c>(config: &'c Config, name: &str) -> &'c mabuild_lang::config::Image {
-    config.images.iter().find(|image| &*image.name.value == name).unwrap()
+    config.images.iter().find(|image| &*image.name == name).unwrap()
 }
 
 #[test]
@@ -32,7 +32,7 @@ fn a_whole_file() {
     let BaseSource::Rootfs(rootfs) = &config.bases[0].source else { panic!("{config:?}") };
     let arm: Platform = Platform::parse("linux/arm/v7").unwrap();
     assert_eq!(
-        rootfs.location.render(&arm).unwrap(),
+        rootfs.location.render(&arm, &[]).unwrap(),
         "https://example.org/alpine/3.20.3/alpine-minirootfs-3.20.3-armv7.tar.gz"
     );
     assert_eq!(
@@ -60,20 +60,23 @@ fn a_whole_file() {
             .as_ref(),
         "alpine"
     );
-    assert_eq!(proxy.steps.len(), 12);
-    assert_eq!(proxy.settings.entrypoint.as_ref().unwrap().len(), 3);
-    assert_eq!(proxy.settings.env[0].0, "MODE");
-    assert_eq!(proxy.settings.env[1].1.constant(), Some("stable"));
-    assert_eq!(proxy.settings.labels.len(), 2);
-    assert_eq!(proxy.settings.expose[0].constant(), Some("80/tcp"));
-    let StepOp::Copy(copy) = &proxy.steps[1].op else { panic!("{:?}", proxy.steps[1]) };
+    assert_eq!(proxy.body.steps.len(), 12);
+    assert_eq!(proxy.body.settings.entrypoint.as_ref().unwrap().len(), 3);
+    assert_eq!(proxy.body.settings.env[0].0, "MODE");
+    assert_eq!(proxy.body.settings.env[1].1.constant(), Some("stable"));
+    assert_eq!(proxy.body.settings.labels.len(), 2);
+    assert_eq!(proxy.body.settings.expose[0].constant(), Some("80/tcp"));
+    let StepOp::Copy(copy) = &proxy.body.steps[1].op else { panic!("{:?}", proxy.body.steps[1]) };
     assert_eq!(copy.mode, Some(0o644));
     assert_eq!(copy.chown.as_ref().unwrap().constant(), Some("0:0"));
-    let StepOp::Copy(copy) = &proxy.steps[2].op else { panic!("{:?}", proxy.steps[2]) };
-    assert!(matches!(copy.from.as_ref().unwrap().value, NodeRef::Image(_)));
-    let StepOp::File { content, .. } = &proxy.steps[4].op else { panic!("{:?}", proxy.steps[4]) };
+    let StepOp::Copy(copy) = &proxy.body.steps[2].op else { panic!("{:?}", proxy.body.steps[2]) };
+    let from = proxy.copies[copy.from.unwrap()].as_ref().unwrap();
+    assert!(matches!(from.value, NodeRef::Image(_)));
+    let StepOp::File { content, .. } = &proxy.body.steps[4].op else {
+        panic!("{:?}", proxy.body.steps[4])
+    };
     assert_eq!(content.constant(), Some("worker 4\n  braces {{kept}}"));
-    let StepOp::Run(run) = &proxy.steps[9].op else { panic!("{:?}", proxy.steps[9]) };
+    let StepOp::Run(run) = &proxy.body.steps[9].op else { panic!("{:?}", proxy.body.steps[9]) };
     assert_eq!((run.words.len(), run.network), (1, Network::None));
     assert_eq!(platforms(&proxy.platforms), ["linux/amd64", "linux/arm64", "linux/arm/v7"]);
 
@@ -157,7 +160,7 @@ fn includes_take_files_once_and_in_a_fixed_order() {
     let loaded = load("d/mabuild.kdl", &files, &Vars::default());
     assert!(loaded.diagnostics.is_empty(), "{}", rendered(&loaded));
     let images: Vec<(&str, &str)> =
-        loaded.config.images.iter().map(|i| (&*i.name.value, &*i.folder)).collect();
+        loaded.config.images.iter().map(|i| (&*i.name, &*i.body.folder)).collect();
     assert_eq!(images, [("main", "d"), ("a", "d/teams"), ("bb", "d/teams"), ("s", "")]);
     assert_eq!(platforms(&image(&loaded.config, "a").platforms), ["linux/amd64"]);
     assert_eq!(platforms(&image(&loaded.config, "bb").platforms), ["linux/arm64"]);

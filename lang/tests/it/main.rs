@@ -3,9 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails the test that calls it")]
 
 mod bad;
+mod bad_nouns;
+mod bad_references;
+mod bad_variants;
 mod format;
 mod good;
+mod good_nouns;
 mod hostile;
+mod references;
+mod variants;
 
 use std::collections::BTreeMap;
 
@@ -17,8 +23,10 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 pub struct Memory(BTreeMap<String, Vec<u8>>);
 
 impl Files for Memory {
+    /// A Dockerfile that is not among the files is of an empty image.
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        self.0.get(path).cloned().ok_or_else(|| "no such file".to_owned())
+        let empty = path.contains("Dockerfile").then(|| b"FROM scratch AS run\n".to_vec());
+        self.0.get(path).cloned().or(empty).ok_or_else(|| "no such file".to_owned())
     }
 
     /// Knows `*` within one part of a path.
