@@ -61,6 +61,8 @@ pub enum ColorChoice {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a first mabuild.kdl, fresh or out of Dockerfiles, a bake file or a compose file
+    Init(commands::init::Args),
     /// Show every error and warning of the file
     Check(commands::check::Args),
     /// Bring files into the canonical layout; comments are kept
@@ -89,6 +91,8 @@ pub enum GraphCommand {
     Plan(commands::plan::Args),
     /// Show why a target is stale: what differs from its last build, and where it comes from
     Explain(commands::explain::Args),
+    /// List the runs that are remembered, newest first
+    Runs(commands::runs::Args),
     /// Write the graph in the DOT language of Graphviz
     Dot(commands::dot::Args),
     /// Show the graph as a tree, as JSON or as a Mermaid chart
@@ -249,5 +253,8 @@ mod tests {
         assert!(bad(&["graph", "rebuild", "--report", "out.xml"]));
         assert!(bad(&["graph", "rebuild", "--dry-run", "--report", "json"]));
         assert!(bad(&["graph", "explain"]));
+        assert!(bad(&["graph", "explain", "app", "--between", "1"]));
+        assert!(bad(&["graph", "explain", "--between", "1", "newest"]));
+        assert!(bad(&["graph", "plan", "--what-if", "a", "--exit-code"]));
     }
 }

@@ -7,6 +7,7 @@ mod badinput;
 mod fuzzed;
 mod golden;
 mod graph;
+mod history;
 mod images;
 mod interrupt;
 mod quickstart;

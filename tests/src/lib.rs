@@ -12,4 +12,5 @@ pub mod env;
 pub mod fixture;
 pub mod fuzz;
 pub mod random;
+pub mod schema;
 pub mod server;

@@ -8,10 +8,12 @@ pub mod fmt;
 pub mod image_export;
 pub mod image_inspect;
 pub mod image_ls;
+pub mod init;
 pub mod plan;
 pub mod query;
 pub mod rebuild;
 pub mod reference;
+pub mod runs;
 pub mod show;
 pub mod store_du;
 pub mod store_gc;
@@ -24,11 +26,13 @@ use crate::stop::Stop;
 /// Carries a command out.
 pub fn run(context: &Context, command: Command) -> Result<(), Stop> {
     match command {
+        Command::Init(args) => init::run(context, &args),
         Command::Check(args) => check::run(context, &args),
         Command::Fmt(args) => fmt::run(context, &args),
         Command::Graph(GraphCommand::Rebuild(args)) => rebuild::run(context, &args),
         Command::Graph(GraphCommand::Plan(args)) => plan::run(context, &args),
         Command::Graph(GraphCommand::Explain(args)) => explain::run(context, &args),
+        Command::Graph(GraphCommand::Runs(args)) => runs::run(context, &args),
         Command::Graph(GraphCommand::Dot(args)) => dot::run(context, &args),
         Command::Graph(GraphCommand::Show(args)) => show::run(context, &args),
         Command::Graph(GraphCommand::Query(args)) => query::run(context, &args),

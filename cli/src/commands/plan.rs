@@ -1,6 +1,8 @@
 //! `mabuild graph plan`.
 
 use clap::ValueEnum;
+use mabuild_engine::ops::{self, Project, RunRequest};
+use mabuild_engine::report::{self, WhatIf, schema};
 
 use crate::args::{PlanArgs, ProjectArgs, TargetArgs};
 use crate::context::Context;
@@ -10,7 +12,7 @@ use crate::stop::Stop;
 /// Arguments of `graph plan`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  mabuild graph plan\n  mabuild graph plan web --platform linux/arm64\n  mabuild graph plan --exit-code || echo something is stale"
+    after_help = "Examples:\n  mabuild graph plan\n  mabuild graph plan web --platform linux/arm64\n  mabuild graph plan --exit-code || echo something is stale\n  mabuild graph plan --what-if debian           what a change of a node would reach, by past builds\n  mabuild graph plan --what-if conf/app.txt     what a change of a file would reach"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -22,9 +24,16 @@ pub struct Args {
     /// Exit with 2 when something is to be built
     #[arg(long)]
     exit_code: bool,
+    /// Show what a change of a node or a file would reach, in place of what is to be done now;
+    /// `./` in front makes any name a file
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["force", "exit_code"])]
+    what_if: Option<String>,
     /// How to report
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Form,
+    /// Print the JSON Schema of what `--format json` writes
+    #[arg(long)]
+    schema: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -35,10 +44,37 @@ enum Form {
 
 /// Shows what a rebuild would do.
 pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
+    if args.schema {
+        let schema = if args.what_if.is_some() { schema::WHAT_IF } else { schema::PLAN };
+        return context.terminal.out(schema);
+    }
     let project = match args.plan.no_test {
         true => context.open_untested(&args.project)?,
         false => context.open(&args.project)?,
     };
     let request = planning::request(context, &args.target, &args.plan)?;
-    planning::show(context, &project, &request, args.format == Form::Json, args.exit_code)
+    let json = args.format == Form::Json;
+    match &args.what_if {
+        Some(name) => what_if(context, &project, &request, name, json),
+        None => planning::show(context, &project, &request, json, args.exit_code),
+    }
+}
+
+fn what_if(
+    context: &Context,
+    project: &Project,
+    request: &RunRequest,
+    name: &str,
+    json: bool,
+) -> Result<(), Stop> {
+    let graph = &context.lowered(project)?.graph;
+    let what = ops::what_if(&context.env, project, request, name);
+    let what = what.map_err(|e| context.failed(&e, Some(&project.loaded.sources)))?;
+    let asked =
+        WhatIf { name: name.to_owned(), is_file: what.is_file, blast: what.blast, of: what.of };
+    let text = match json {
+        true => report::what_if_json(graph, &asked),
+        false => report::what_if_text(graph, &asked, context.terminal.out_style()),
+    };
+    context.terminal.out(&text)
 }

@@ -4,7 +4,7 @@ use crate::edges;
 use crate::model::{Image, Notes, Secret, SecretSource, Source};
 use crate::reference::{Reference, split_tag};
 use crate::text::Text;
-use crate::{Read, kdl, path};
+use crate::{Read, path, quote};
 
 /// A build whose values are known.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +62,7 @@ impl Build {
             match value {
                 Some(value) => image.args.push((Text::plain(&name), value)),
                 None => self.leave(
-                    format!("arg {} \"\"", kdl::quoted(&name)),
+                    format!("arg {} \"\"", quote::quoted(&name)),
                     format!("argument `{name}` comes from the environment; declare `let {name} env=\"{name}\"` and pass it"),
                 ),
             }
@@ -98,7 +98,7 @@ impl Build {
         let plain = context.value();
         if path::is_remote(&plain) {
             self.leave(
-                format!("context {}", kdl::quoted(&context.interpolation())),
+                format!("context {}", quote::quoted(&context.interpolation())),
                 format!(
                     "the context `{plain}` is not a folder here; check it out and name the folder"
                 ),
@@ -189,7 +189,7 @@ impl Build {
     fn left_context(&mut self, name: &str, source: &Text, why: &str) {
         let (name_text, text) = (Text::plain(name).interpolation(), source.interpolation());
         self.leave(
-            format!("named-context {} {}", kdl::quoted(&name_text), kdl::quoted(&text)),
+            format!("named-context {} {}", quote::quoted(&name_text), quote::quoted(&text)),
             format!("the context `{name}` {why}"),
         );
     }
@@ -203,7 +203,7 @@ impl Build {
                 image.platforms.push(platform);
             } else if !value.is_empty() {
                 self.leave(
-                    format!("platforms {}", kdl::quoted(&platform.interpolation())),
+                    format!("platforms {}", quote::quoted(&platform.interpolation())),
                     format!("`{value}` is no platform like `linux/amd64`"),
                 );
             }
@@ -221,7 +221,7 @@ impl Build {
             }
             if Reference::parse(&value).is_none_or(|reference| reference.digest.is_some()) {
                 self.leave(
-                    format!("tags {}", kdl::quoted(&tag.interpolation())),
+                    format!("tags {}", quote::quoted(&tag.interpolation())),
                     format!("`{value}` is no reference that an image can be published under"),
                 );
                 continue;
@@ -248,7 +248,7 @@ impl Build {
                 let tags: Vec<String> = tags.iter().map(Text::interpolation).collect();
                 let name = repository.interpolation();
                 self.leave(
-                    format!("publish {} with the tags: {}", kdl::quoted(&name), tags.join(", ")),
+                    format!("publish {} with the tags: {}", quote::quoted(&name), tags.join(", ")),
                     format!(
                         "`{}` gets other tags than the first repository; all repositories of an image get the same",
                         repository.value()

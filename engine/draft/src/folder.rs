@@ -76,7 +76,7 @@ fn image(file: &Found<'_>, name: String, recipe: Recipe) -> Image {
 
 /// Comments that tell what could be set.
 pub(crate) fn hints(args: &[(String, Option<String>)], stages: &[String]) -> Vec<String> {
-    let value = |text: &str| crate::kdl::quoted(&Text::plain(text).interpolation());
+    let value = |text: &str| crate::quote::quoted(&Text::plain(text).interpolation());
     let mut lines: Vec<String> = args
         .iter()
         .map(|(name, default)| match default {

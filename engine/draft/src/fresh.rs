@@ -1,8 +1,8 @@
 //! The file that `mabuild init` begins with.
 
 use crate::Draft;
-use crate::kdl::quoted;
 use crate::names;
+use crate::quote::quoted;
 
 /// Drafts a small file that builds as it is: one base out of a Debian package and one image on
 /// it, named after a project.

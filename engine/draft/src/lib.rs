@@ -11,12 +11,12 @@ mod edges;
 mod error;
 mod folder;
 mod fresh;
-mod kdl;
 mod link;
 mod model;
 mod names;
 mod path;
 mod print;
+mod quote;
 mod reference;
 mod text;
 

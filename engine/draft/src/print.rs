@@ -2,8 +2,8 @@
 
 use crate::Draft;
 use crate::error::DraftError;
-use crate::kdl::{Writer, property, quoted};
 use crate::model::{Base, Group, Image, Let, Literal, Member, Model, SecretSource, Source};
+use crate::quote::{Writer, property, quoted};
 use crate::text::Text;
 
 /// Largest file that is drafted, in bytes; what mabuild reads at most is four times as much.

@@ -2,12 +2,15 @@
 //! terminal stay with the caller.
 
 mod files;
+mod history;
 pub mod images;
+mod init;
 mod planning;
 mod project;
 mod rebuild;
 pub mod stores;
 mod supply;
+mod what_if;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,9 +19,12 @@ use mabuild_lang::platform::Platform;
 use mabuild_lang::source::Span;
 
 pub use crate::run::Cancel;
-pub use planning::{Planning, plan};
+pub use history::{Comparison, RunName, RunRow, between, runs};
+pub use init::{InitError, InitRequest, Initialised, init};
+pub use planning::{Explained, Planning, explain, plan};
 pub use project::{Formatted, Project, ProjectRequest, find_file, format, open};
 pub use rebuild::{Finished, rebuild};
+pub use what_if::{What, what_if};
 
 /// What the caller knows of the machine and the moment.
 #[derive(Clone, Debug)]

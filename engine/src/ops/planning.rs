@@ -11,7 +11,7 @@ use crate::facts::{Facts, FilesAsk, UpstreamAsk};
 use crate::graph::{Graph, NodeId, Selection, select};
 use crate::key::{Key, Record};
 use crate::lower::Lowered;
-use crate::plan::{History, Plan, Request, SpecError, plan as make_plan};
+use crate::plan::{History, Plan, Reason, Request, SpecError, own, plan as make_plan};
 use crate::spec::{AskedSpec, Draft, DraftSpec, Inputs, Op, Source};
 use crate::store::Store;
 use crate::track::{Tracking, find_facts};
@@ -51,6 +51,26 @@ pub fn plan(env: &Env, project: &Project, request: &RunRequest) -> Result<Planni
     let _use = store.use_guard().map_err(OpError::store)?;
     let store = Arc::new(store);
     plan_in(project, request, &store, &tracking(env, request, &store, None)?)
+}
+
+/// A plan, and why nodes that are `maybe` would be stale by themselves.
+#[derive(Debug)]
+pub struct Explained {
+    /// What is to be done.
+    pub planning: Planning,
+    /// See [`crate::plan::own`].
+    pub own: HashMap<NodeId, Reason>,
+}
+
+/// What a rebuild would do, with all that can be said about why. Changes as little as [`plan`].
+pub fn explain(env: &Env, project: &Project, request: &RunRequest) -> Result<Explained, OpError> {
+    let store = Store::open(&request.store).map_err(OpError::store)?;
+    let _use = store.use_guard().map_err(OpError::store)?;
+    let store = Arc::new(store);
+    let planning = plan_in(project, request, &store, &tracking(env, request, &store, None)?)?;
+    let history = Remembered { store: &store, project: &project.name };
+    let own = own(&lowered(project)?.graph, &planning.plan, &planning.specs, &history);
+    Ok(Explained { planning, own })
 }
 
 /// The graph of a project without errors.

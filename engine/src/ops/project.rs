@@ -1,6 +1,7 @@
 //! Finding, loading and formatting the files of a project.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use crate::exec::native::host_arch;
 use crate::lower::{Lowered, Surroundings, lower};
 
 /// Name of the main file.
-const MAIN: &str = "mabuild.kdl";
+pub(super) const MAIN: &str = "mabuild.kdl";
 
 /// Which project is meant.
 #[derive(Clone, Debug, Default)]
@@ -175,6 +176,19 @@ fn format_one(path: PathBuf, check: bool) -> Result<Formatted, OpError> {
             Ok(Formatted { path, changed: false, diagnostics, sources })
         }
     }
+}
+
+/// The same for a file that may not be there yet.
+pub(super) fn replace_or_create(path: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    if path.exists() {
+        return replace(path, text);
+    }
+    let mut file = tempfile::NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().set_permissions(PermissionsExt::from_mode(0o644))?;
+    file.persist(path)?;
+    Ok(())
 }
 
 /// Replaces a file by one rename, so that a crash leaves the old or the new text.

@@ -20,7 +20,7 @@ use crate::run::driver::{Driven, drive};
 use crate::run::machine::Limits;
 use crate::run::{Cancel, Shared};
 use crate::spec::{AskedSpec, Op};
-use crate::store::{RunCounts, Store};
+use crate::store::{RunCounts, RunEnd, Store};
 use crate::track::Tracking;
 
 /// What a rebuild came to.
@@ -49,24 +49,27 @@ pub fn rebuild(
     emulator_early(project, request, &store, &tracking)?;
     let planning = plan_in(project, request, &store, &tracking)?;
     let graph = &lowered(project)?.graph;
+    let number = store.run_begin(&project.name, env.now).map_err(OpError::store)?;
     if planning.plan.is_clean() {
         let summary = Summary {
             kept: platforms(graph, &planning),
             took: begun.elapsed(),
             ..Summary::default()
         };
-        finish(&store, project, graph, &planning, &HashMap::new())?;
+        finish(&store, project, graph, &planning, &HashMap::new(), number)?;
+        end(&store, env, number, &summary)?;
         listener.event(&Event::Ended(summary.clone()));
         return Ok(Finished { planning, ends: HashMap::new(), summary });
     }
     let outside = Outside { tracking: tracking.clone() };
-    let order = Order { env, project, request };
+    let order = Order { env, project, request, number };
     let (driven, phases) = run(&order, &store, outside, &planning, &listener, cancel)?;
     let Driven { ends, mut summary } = driven;
-    finish(&store, project, graph, &planning, &ends)?;
+    finish(&store, project, graph, &planning, &ends, number)?;
     summary.phases = phases;
     summary.downloaded = tracking.downloaded();
     summary.took = begun.elapsed();
+    end(&store, env, number, &summary)?;
     listener.event(&Event::Ended(summary.clone()));
     Ok(Finished { planning, ends, summary })
 }
@@ -80,6 +83,8 @@ struct Order<'a> {
     env: &'a Env,
     project: &'a Project,
     request: &'a RunRequest,
+    /// Of the run, in the store.
+    number: i64,
 }
 
 fn run(
@@ -90,21 +95,20 @@ fn run(
     listener: &Arc<dyn Listener>,
     cancel: &Cancel,
 ) -> Result<(Driven, Phases), OpError> {
-    let Order { env, project, request } = order;
+    let Order { env, project, request, number } = order;
     let graph = &lowered(project)?.graph;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = request.jobs.unwrap_or(cores).max(1);
     let host = mabuild_sandbox::probe();
     let overlay = env.vars.get("MABUILD_OVERLAY").is_none_or(|v| v != "0");
     let executor = Native::new(store.clone(), Arc::new(outside), host, jobs, overlay);
-    let begin = store.run_begin(&project.name, env.now).map_err(OpError::store)?;
     let shared = Arc::new(Shared {
         graph: graph.clone(),
         specs: planning.specs.clone(),
         store: store.clone(),
         executor: Arc::new(executor),
         project: project.name.clone(),
-        run: begin,
+        run: *number,
         threads: (cores / jobs).max(1),
         kept: kept(&planning.plan),
         forced: planning.forced.clone(),
@@ -122,21 +126,28 @@ fn run(
     let limits = Limits { jobs: jobs * 4, keep_going: request.keep_going };
     let driven = runtime.block_on(drive(&planning.plan, shared.clone(), limits, listener, cancel));
     let phases = *shared.phases.lock().unwrap_or_else(PoisonError::into_inner);
-    let ended = env.now + driven.summary.took.as_secs() as i64;
-    let summary = &driven.summary;
-    let counts = RunCounts {
-        built: summary.built as u64,
-        kept: summary.kept as u64,
-        failed: summary.failed as u64,
-        skipped: summary.skipped as u64,
-    };
+    Ok((driven, phases))
+}
+
+/// Writes the end of a run into the history.
+fn end(store: &Store, env: &Env, number: i64, summary: &Summary) -> Result<(), OpError> {
     let exit = match (summary.interrupted, summary.failed) {
         (true, _) => 130,
         (false, 0) => 0,
         (false, _) => 1,
     };
-    store.run_end(begin, ended, exit, &counts).map_err(OpError::store)?;
-    Ok((driven, phases))
+    let end = RunEnd {
+        now: env.now.saturating_add_unsigned(summary.took.as_secs()),
+        seconds: summary.took.as_secs_f64(),
+        exit,
+        counts: RunCounts {
+            built: summary.built as u64,
+            kept: summary.kept as u64,
+            failed: summary.failed as u64,
+            skipped: summary.skipped as u64,
+        },
+    };
+    store.run_end(number, &end).map_err(OpError::store)
 }
 
 /// Brings the emulator while the plan is made, where a project that was never built here has
@@ -183,6 +194,7 @@ fn finish(
     graph: &Graph,
     planning: &Planning,
     ends: &HashMap<NodeId, End>,
+    number: i64,
 ) -> Result<(), OpError> {
     let result = |node: NodeId| -> Option<Arc<str>> {
         match (ends.get(&node), planning.plan.get(node).map(|p| &p.action)) {
@@ -194,6 +206,7 @@ fn finish(
     let known = store.last_keys(&project.name).map_err(OpError::store)?;
     let mut refs: BTreeMap<String, Arc<str>> = BTreeMap::new();
     let mut roots = Vec::new();
+    let mut moved = Vec::new();
     for planned in &planning.plan.nodes {
         let Some(digest) = result(planned.node) else { continue };
         let thing = graph.thing(graph.node(planned.node).thing);
@@ -217,18 +230,18 @@ fn finish(
                 let (Action::Keep { .. }, Some(key)) = (&planned.action, planned.key) else {
                     continue;
                 };
-                let Some(Ok(draft)) = planning.specs.get(&planned.node) else { continue };
-                if known.get(&name) != Some(&key)
-                    && let Ok(spec) = resolve(draft, &|p| result(p).ok_or(p))
-                {
-                    let record = Record::of(&spec);
-                    store
-                        .put_record(&project.name, &name, &key, &record)
-                        .map_err(OpError::store)?;
+                if known.get(&name) != Some(&key) {
+                    moved.push((name, planned.node, key, digest));
                 }
             }
         }
     }
+    let rows = moved.iter().filter_map(|(name, node, key, digest)| {
+        let draft = planning.specs.get(node)?.as_ref().ok()?;
+        let spec = resolve(draft, &|p| result(p).ok_or(p)).ok()?;
+        Some((name.clone(), *key, &**digest, Record::of(&spec)))
+    });
+    store.put_records(&project.name, number, rows).map_err(OpError::store)?;
     store.put_roots(&project.name, &roots).map_err(OpError::store)?;
     tag(store, refs)
 }

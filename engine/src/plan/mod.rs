@@ -1,8 +1,16 @@
 //! (graph, specs, history, request) to a plan: what a rebuild would do to each node, and why.
 //! Pure; planning and rebuilding ask the same questions through [`History`].
 
+mod between;
+mod blast;
+mod own;
+
 use std::collections::HashMap;
 use std::sync::Arc;
+
+pub use between::{Became, Cause, Compared, State, States, between};
+pub use blast::{Blast, Past, Reached, Seed, blast};
+pub use own::own;
 
 use crate::graph::{Graph, NodeId, Part, Selection};
 use crate::key::{Change, Key, Record, diff, hash_fields, key};

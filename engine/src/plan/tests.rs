@@ -213,3 +213,68 @@ fn what_cannot_be_known_refuses_all_that_is_below() {
     assert_eq!(w.show(&plan), ["base build", "mid refused", "top refused"]);
     assert_eq!(plan.get(w.at("top")).unwrap().reason, Reason::Below(w.at("mid")));
 }
+
+/// Why a node that waits would be stale by itself, as `field: before → now`.
+fn own_changes(w: &World, name: &str) -> Vec<String> {
+    let plan = w.plan(None);
+    assert_eq!(plan.get(w.at(name)).unwrap().action, Action::Maybe);
+    let own = own(&w.graph, &plan, &w.specs, &w.memory);
+    match own.get(&w.at(name)) {
+        None => Vec::new(),
+        Some(Reason::Changed(changes)) => {
+            let text = |value: &Option<String>| value.clone().unwrap_or_default();
+            let line = |c: &Change| format!("{}: {} → {}", c.field, text(&c.before), text(&c.now));
+            changes.iter().map(line).collect()
+        }
+        Some(other) => vec![format!("{other:?}")],
+    }
+}
+
+#[test]
+fn a_node_that_waits_knows_its_own_changes() {
+    let mut w = World::new();
+    w.build(&|n| format!("sha256:{n}"));
+    w.specs.insert(w.at("base"), Ok(spec(pin("2"), "")));
+    assert_eq!(own_changes(&w, "mid"), [""; 0]);
+    let mut top = spec(Source::Parent(w.at("mid")), "top");
+    top.settings.user = Some("app".into());
+    w.specs.insert(w.at("top"), Ok(top));
+    assert_eq!(own_changes(&w, "top"), ["user:  → app"]);
+    assert_eq!(own_changes(&w, "mid"), [""; 0]);
+    w.memory.records.remove("mid@linux/amd64");
+    assert_eq!(own_changes(&w, "mid"), ["NeverBuilt"]);
+}
+
+#[test]
+fn a_parent_that_is_new_is_an_own_change_and_one_that_waits_is_none() {
+    let mut w = World::new();
+    let copy = |from: NodeId| Step {
+        span: SPAN,
+        op: Op::Copy(crate::spec::Copy {
+            inputs: crate::spec::Inputs::Node { node: from, sources: vec!["/x".into()] },
+            dest: "/x".into(),
+            owner: None,
+            mode: None,
+            unpack: false,
+        }),
+    };
+    let (base, mid) = (w.at("base"), w.at("mid"));
+    let mut top = spec(Source::Scratch, "top");
+    top.steps = vec![copy(mid)];
+    w.specs.insert(w.at("top"), Ok(top.clone()));
+    w.build(&|n| format!("sha256:{n}"));
+    // The copy moves behind a new one, and what was made from nothing stands on a node now.
+    top.source = Source::Parent(mid);
+    top.steps.insert(0, spec(Source::Scratch, "new").steps.remove(0));
+    w.specs.insert(w.at("top"), Ok(top));
+    w.specs.insert(base, Ok(spec(pin("2"), "")));
+    assert_eq!(
+        own_changes(&w, "top"),
+        [
+            "from: scratch → not built yet",
+            "steps[0]:  → run",
+            "steps[0].words[0]:  → new",
+            "steps[0].network:  → 1",
+        ]
+    );
+}

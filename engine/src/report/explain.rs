@@ -1,57 +1,47 @@
 //! Why nodes are stale: the way from each to its root causes, and what differs there.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt::Write;
 
-use mabuild_lang::platform::Platform;
 use mabuild_lang::source::SourceMap;
 use serde::Serialize;
 
+use super::causes::{Story, Way, Why, chain, tell};
 use super::reason::{ReasonDocument, reason_document};
-use super::{JSON_VERSION, Style, Tone, words};
-use crate::graph::{Graph, NodeId, ThingId};
-use crate::key::Change;
+use super::{JSON_VERSION, Style, words};
+use crate::graph::{Graph, NodeId};
 use crate::plan::{Action, Plan, Planned, Reason};
 
-/// A way from a node up to one that is stale by itself, both ends included.
-type Path = Vec<NodeId>;
-
-/// Nodes of one thing that are explained by the same things for the same reasons.
-struct Group<'a> {
-    nodes: Vec<&'a Planned>,
-    /// Of the first node.
-    paths: Vec<Path>,
+/// What an explanation is made from.
+#[derive(Clone, Copy)]
+pub struct Explaining<'a> {
+    /// The graph.
+    pub graph: &'a Graph,
+    /// What is to be done.
+    pub plan: &'a Plan,
+    /// Why nodes that are `maybe` would be stale by themselves.
+    pub own: &'a HashMap<NodeId, Reason>,
+    /// For places in files.
+    pub sources: &'a SourceMap,
 }
+
+/// A way from a node up to one that is stale by itself, both ends included, and why that is so.
+type Path<'a> = (Vec<NodeId>, &'a Reason);
 
 /// Explains targets as text. Platforms of a thing that are stale for the same reasons are
 /// explained once.
-pub fn explain(
-    graph: &Graph,
-    plan: &Plan,
-    sources: &SourceMap,
-    targets: &[NodeId],
-    style: Style,
-) -> String {
-    let mut out = String::new();
-    for group in groups(graph, plan, targets) {
-        if !out.is_empty() {
-            out.push('\n');
-        }
-        headline(graph, &group, style, &mut out);
-        for path in &group.paths {
-            cause(graph, plan, sources, path, &group, style, &mut out);
-        }
-    }
-    out
+pub fn explain(of: &Explaining<'_>, targets: &[NodeId], style: Style) -> String {
+    let stories = explained(of, targets).into_iter().map(|planned| of.story(planned));
+    tell(stories.collect(), "the last build", style)
 }
 
 /// The platform nodes of the targets, and an index where it alone is stale.
-fn explained<'a>(graph: &Graph, plan: &'a Plan, targets: &[NodeId]) -> Vec<&'a Planned> {
-    let found = targets.iter().filter_map(|node| plan.get(*node));
+fn explained<'a>(of: &Explaining<'a>, targets: &[NodeId]) -> Vec<&'a Planned> {
+    let settled = |node: NodeId| of.plan.get(node).is_none_or(|planned| !stale(planned));
+    let found = targets.iter().filter_map(|node| of.plan.get(*node));
     found
         .filter(|planned| {
-            !words::is_index(graph, planned.node)
-                || (stale(planned) && graph.parents(planned.node).all(|(p, _)| kept(plan, p)))
+            !words::is_index(of.graph, planned.node)
+                || (stale(planned) && of.graph.parents(planned.node).all(|(p, _)| settled(p)))
         })
         .collect()
 }
@@ -60,161 +50,91 @@ fn stale(planned: &Planned) -> bool {
     !matches!(planned.action, Action::Keep { .. })
 }
 
-fn kept(plan: &Plan, node: NodeId) -> bool {
-    plan.get(node).is_none_or(|planned| !stale(planned))
-}
-
-fn groups<'a>(graph: &Graph, plan: &'a Plan, targets: &[NodeId]) -> Vec<Group<'a>> {
-    let mut groups: Vec<Group<'a>> = Vec::new();
-    let mut places: HashMap<String, usize> = HashMap::new();
-    for planned in explained(graph, plan, targets) {
-        let paths = paths(graph, plan, planned.node);
-        match places.entry(likeness(graph, plan, planned, &paths)) {
-            std::collections::hash_map::Entry::Occupied(at) => {
-                groups[*at.get()].nodes.push(planned);
+impl<'a> Explaining<'a> {
+    fn story(&self, planned: &'a Planned) -> Story<'a> {
+        let thing = |node: NodeId| self.graph.thing(self.graph.node(node).thing).name.to_string();
+        let details = match &planned.action {
+            Action::Keep { result } => {
+                let key = planned.key.map(|key| format!("key     {}", key.hex()));
+                std::iter::once(format!("result  {result}")).chain(key).collect()
             }
-            std::collections::hash_map::Entry::Vacant(free) => {
-                free.insert(groups.len());
-                groups.push(Group { nodes: vec![planned], paths });
-            }
-        }
-    }
-    groups
-}
-
-/// Text that is equal for nodes that may be explained together.
-fn likeness(graph: &Graph, plan: &Plan, planned: &Planned, paths: &[Path]) -> String {
-    let thing = |node: &NodeId| graph.node(*node).thing;
-    let ways: Vec<Vec<ThingId>> = paths.iter().map(|p| p.iter().map(thing).collect()).collect();
-    let roots: Vec<String> = paths
-        .iter()
-        .filter_map(|path| plan.get(*path.last()?))
-        .map(|root| match &root.reason {
-            Reason::Changed(changes) => {
-                changes.iter().map(|c| format!("{}\n", c.field)).collect::<String>()
-            }
-            Reason::Unknowable { message, .. } => message.clone(),
-            other => words::reason(other).to_owned(),
-        })
-        .collect();
-    let index = words::is_index(graph, planned.node);
-    let action = words::action(&planned.action);
-    format!("{:?} {index} {action} {ways:?} {roots:?}", thing(&planned.node))
-}
-
-/// The shortest way to each root cause; the node itself when it is one.
-fn paths(graph: &Graph, plan: &Plan, node: NodeId) -> Vec<Path> {
-    let mut before: HashMap<NodeId, Option<NodeId>> = HashMap::from([(node, None)]);
-    let mut open = VecDeque::from([node]);
-    let mut found = Vec::new();
-    while let Some(at) = open.pop_front() {
-        let Some(planned) = plan.get(at).filter(|p| stale(p)) else { continue };
-        if !matches!(planned.reason, Reason::Waits(_) | Reason::Below(_)) {
-            let way = std::iter::successors(Some(at), |n| before.get(n).copied().flatten());
-            let mut path: Path = way.collect();
-            path.reverse();
-            found.push(path);
-            continue;
-        }
-        for (parent, _) in graph.parents(at) {
-            if let std::collections::hash_map::Entry::Vacant(free) = before.entry(parent) {
-                free.insert(Some(at));
-                open.push_back(parent);
-            }
-        }
-    }
-    found
-}
-
-fn headline(graph: &Graph, group: &Group<'_>, style: Style, out: &mut String) {
-    let Some(first) = group.nodes.first() else { return };
-    let name = style.paint(Tone::Strong, &graph.thing(graph.node(first.node).thing).name);
-    let platforms: Vec<&Platform> =
-        group.nodes.iter().filter_map(|p| graph.platform(p.node)).collect();
-    let part = match platforms.is_empty() {
-        true => "index".to_owned(),
-        false => words::platforms(platforms),
-    };
-    let what = match &first.action {
-        Action::Keep { .. } => "is up to date",
-        Action::Build => "is to be built",
-        Action::Maybe => "is to be built if what it needs comes out different",
-        Action::Refused => "cannot be built",
-    };
-    let _ = writeln!(out, "{name} {part} {}", style.paint(words::tone(&first.action), what));
-    if let (Action::Keep { result }, [_]) = (&first.action, group.nodes.as_slice()) {
-        let _ = writeln!(out, "  result  {result}");
-        if let Some(key) = first.key {
-            let _ = writeln!(out, "  key     {}", key.hex());
-        }
-    }
-}
-
-fn cause(
-    graph: &Graph,
-    plan: &Plan,
-    sources: &SourceMap,
-    path: &Path,
-    group: &Group<'_>,
-    style: Style,
-    out: &mut String,
-) {
-    let Some(root) = path.last().and_then(|node| plan.get(*node)) else { return };
-    let names: Vec<&str> =
-        path.iter().map(|node| &*graph.thing(graph.node(*node).thing).name).collect();
-    if names.len() > 1 {
-        let _ = writeln!(out, "  {}", names.join(" ← "));
-    }
-    let root_name = names.last().copied().unwrap_or_default();
-    let text = match &root.reason {
-        Reason::Changed(changes) => {
-            let what = words::count(changes.len(), "input");
-            let verb = if changes.len() == 1 { "differs" } else { "differ" };
-            format!("{what} of {root_name} {verb} from the last build")
-        }
-        Reason::NeverBuilt => format!("{root_name} was never built in this project"),
-        Reason::ResultGone => {
-            format!(
-                "the inputs of {root_name} are those of the last build, but the result is no longer in the store"
-            )
-        }
-        Reason::Forced => format!("{root_name} is forced"),
-        Reason::Members => format!("the set of platforms of {root_name} is new"),
-        Reason::Unknowable { message, span, .. } => {
-            let place = span.map(|s| format!("{}: ", sources.place(s))).unwrap_or_default();
-            format!("{place}{}", words::one_line(message))
-        }
-        Reason::UpToDate | Reason::Waits(_) | Reason::Below(_) => return,
-    };
-    let _ = writeln!(out, "  {text}");
-    if let Reason::Changed(changes) = &root.reason {
-        if group.nodes.len() > 1
-            && let Some(platform) = graph.platform(root.node)
-        {
-            let note =
-                format!("  values of {platform}; the other platforms differ in the same inputs");
-            let _ = writeln!(out, "{}", style.paint(Tone::Dim, &note));
-        }
-        for change in changes {
-            show(change, style, out);
-        }
-    }
-}
-
-fn show(change: &Change, style: Style, out: &mut String) {
-    let _ = writeln!(out, "    {}", style.paint(Tone::Strong, &words::one_line(&change.field)));
-    let mut line = |word: &str, value: &Option<String>, tone, absent: &str| {
-        let text = match value {
-            Some(text) => style.paint(tone, &words::one_line(text)),
-            None => style.paint(Tone::Dim, absent),
+            _ => Vec::new(),
         };
-        let _ = writeln!(out, "      {word} {text}");
-    };
-    line("before", &change.before, Tone::Bad, "(not there)");
-    line("now   ", &change.now, Tone::Good, "(gone)");
+        let way = |(path, reason): Path<'a>| {
+            let names: Vec<String> = path.iter().map(|node| thing(*node)).collect();
+            Way { why: self.why(names.last().map_or("", String::as_str), reason), names }
+        };
+        Story {
+            name: thing(planned.node),
+            platform: self.graph.platform(planned.node).cloned(),
+            outcome: match &planned.action {
+                Action::Keep { .. } => "is up to date",
+                Action::Build => "is to be built",
+                Action::Maybe => "is to be built if what it needs comes out different",
+                Action::Refused => "cannot be built",
+            },
+            tone: words::tone(&planned.action),
+            details,
+            causes: self.paths(planned.node).into_iter().map(way).collect(),
+        }
+    }
+
+    fn why(&self, root: &str, reason: &'a Reason) -> Why<'a> {
+        let (short, sentence) = match reason {
+            Reason::Changed(changes) => return Why::Changed(changes),
+            Reason::NeverBuilt => ("never built in this project", None),
+            Reason::ResultGone => (
+                "its result is gone",
+                Some(format!(
+                    "the inputs of {root} are those of the last build, but the result is no \
+                     longer in the store"
+                )),
+            ),
+            Reason::Forced => ("forced", None),
+            Reason::Members => ("its set of platforms is new", None),
+            Reason::Unknowable { message, span, .. } => {
+                let place = span.map(|s| format!("{}: ", self.sources.place(s)));
+                let place = place.unwrap_or_default();
+                ("its inputs cannot be found out", Some(format!("{place}{message}")))
+            }
+            Reason::UpToDate => ("up to date", None),
+            Reason::Waits(_) | Reason::Below(_) => ("waits", None),
+        };
+        Why::Plain { short, sentence }
+    }
+
+    /// The shortest way to each root cause; the node itself when it is one. A node that waits
+    /// for others may be a cause as well, by inputs of its own.
+    fn paths(&self, node: NodeId) -> Vec<Path<'a>> {
+        let mut before: HashMap<NodeId, Option<NodeId>> = HashMap::from([(node, None)]);
+        let mut open = VecDeque::from([node]);
+        let mut found = Vec::new();
+        while let Some(at) = open.pop_front() {
+            let Some(planned) = self.plan.get(at).filter(|p| stale(p)) else { continue };
+            let waits = matches!(planned.reason, Reason::Waits(_) | Reason::Below(_));
+            let cause = if waits { self.own.get(&at) } else { Some(&planned.reason) };
+            if let Some(reason) = cause {
+                let way = std::iter::successors(Some(at), |n| before.get(n).copied().flatten());
+                let mut path: Vec<NodeId> = way.collect();
+                path.reverse();
+                found.push((path, reason));
+            }
+            // Of a node that was never built nothing above it says more.
+            if !waits || matches!(cause, Some(Reason::NeverBuilt)) {
+                continue;
+            }
+            for (parent, _) in self.graph.parents(at) {
+                if let std::collections::hash_map::Entry::Vacant(free) = before.entry(parent) {
+                    free.insert(Some(at));
+                    open.push_back(parent);
+                }
+            }
+        }
+        found
+    }
 }
 
-/// An explanation as JSON, version 1.
+/// An explanation as JSON, version 1: [`super::schema::EXPLAIN`].
 #[derive(Serialize)]
 struct Document<'a> {
     version: u32,
@@ -236,27 +156,33 @@ struct NodeDocument<'a> {
 struct CauseDocument<'a> {
     /// From the node to the root cause.
     path: Vec<String>,
+    /// The same in one line, with what differs at its end.
+    chain: String,
     reason: ReasonDocument<'a>,
 }
 
 /// Explains targets as a JSON document: `{"version":1,"nodes":[{"node":…,"causes":[…]}]}`.
-pub fn explain_json(graph: &Graph, plan: &Plan, sources: &SourceMap, targets: &[NodeId]) -> String {
-    let nodes = explained(graph, plan, targets).into_iter().map(|planned| NodeDocument {
-        node: graph.name(planned.node),
-        action: words::action(&planned.action),
-        key: planned.key.map(|key| key.hex()),
-        result: match &planned.action {
-            Action::Keep { result } => Some(result),
-            _ => None,
-        },
-        causes: paths(graph, plan, planned.node)
-            .into_iter()
-            .filter_map(|path| {
-                let reason = &plan.get(*path.last()?)?.reason;
-                let reason = reason_document(graph, reason, sources);
-                Some(CauseDocument { path: path.iter().map(|n| graph.name(*n)).collect(), reason })
-            })
-            .collect(),
+pub fn explain_json(of: &Explaining<'_>, targets: &[NodeId]) -> String {
+    let graph = of.graph;
+    let nodes = explained(of, targets).into_iter().map(|planned| {
+        let node = graph.name(planned.node);
+        let ways = of.story(planned).causes;
+        let causes = of.paths(planned.node).into_iter().zip(&ways);
+        let causes = causes.map(|((path, reason), way)| CauseDocument {
+            path: path.iter().map(|n| graph.name(*n)).collect(),
+            chain: chain(&node, way, true),
+            reason: reason_document(graph, reason, of.sources),
+        });
+        NodeDocument {
+            action: words::action(&planned.action),
+            key: planned.key.map(|key| key.hex()),
+            result: match &planned.action {
+                Action::Keep { result } => Some(result),
+                _ => None,
+            },
+            causes: causes.collect(),
+            node,
+        }
     });
     words::json(&Document { version: JSON_VERSION, nodes: nodes.collect() })
 }
@@ -265,21 +191,25 @@ pub fn explain_json(graph: &Graph, plan: &Plan, sources: &SourceMap, targets: &[
 mod tests {
     use super::*;
     use crate::graph::select;
+    use crate::key::Change;
     use crate::report::testing::{Remembered, graph, plan_of};
+
+    fn text(g: &Graph, plan: &Plan, own: &HashMap<NodeId, Reason>, target: &str) -> String {
+        let targets = select(g, &[target.into()], &[]).unwrap().targets;
+        let of = Explaining { graph: g, plan, own, sources: &SourceMap::default() };
+        explain(&of, &targets, Style::Plain)
+    }
 
     #[test]
     fn leads_to_the_root_cause_and_shows_both_values() {
         let g = graph();
         let (plan, _) = plan_of(&g, &Remembered::after_edit_of("busybox"));
-        let targets = select(&g, &["httpd".into()], &[]).unwrap().targets;
-        let text = explain(&g, &plan, &SourceMap::default(), &targets, Style::Plain);
         assert_eq!(
-            text,
+            text(&g, &plan, &HashMap::new(), "httpd"),
             "\
 httpd linux/{amd64,arm64} is to be built if what it needs comes out different
-  httpd ← busybox
+  httpd@linux/{amd64,arm64} ← busybox ← steps[0].content: old → busybox; label.a: new, 1; and 1 more
   3 inputs of busybox differ from the last build
-  values of linux/amd64; the other platforms differ in the same inputs
     steps[0].content
       before old
       now    busybox
@@ -294,14 +224,40 @@ httpd linux/{amd64,arm64} is to be built if what it needs comes out different
     }
 
     #[test]
-    fn a_chain_names_every_link() {
+    fn a_node_that_waits_shows_its_own_changes_and_those_above() {
         let g = graph();
         let (plan, _) = plan_of(&g, &Remembered::after_edit_of("busybox@linux/arm64"));
-        let targets = select(&g, &["tools".into()], &[]).unwrap().targets;
-        let text = explain(&g, &plan, &SourceMap::default(), &targets, Style::Plain);
+        let node = |name: &str| *g.order().iter().find(|n| g.name(**n) == name).unwrap();
+        let change = |now: &str| Change {
+            field: "label.of".to_owned(),
+            before: Some("a".to_owned()),
+            now: Some(now.to_owned()),
+        };
+        let own = HashMap::from([
+            (node("httpd@linux/arm64"), Reason::Changed(vec![change("b")])),
+            (node("tools@linux/arm64"), Reason::NeverBuilt),
+        ]);
+        let text = text(&g, &plan, &own, "httpd@linux/arm64");
+        let chains: Vec<&str> = text.lines().filter(|l| l.contains('←')).collect();
+        assert_eq!(
+            chains,
+            [
+                "  httpd@linux/arm64 ← label.of: a → b",
+                "  httpd@linux/arm64 ← tools ← never built in this project",
+                "  httpd@linux/arm64 ← busybox ← steps[0].content: old → busybox; label.a: new, 1; and 1 more",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_kept_shows_its_result() {
+        let g = graph();
+        let (plan, _) = plan_of(&g, &Remembered::after_edit_of("busybox@linux/arm64"));
+        let text = text(&g, &plan, &HashMap::new(), "tools");
         assert!(text.starts_with("tools linux/amd64 is up to date\n  result  sha256:"), "{text}");
+        assert!(text.contains("\n  key     "), "{text}");
         assert!(text.contains("tools linux/arm64 is to be built if"), "{text}");
-        assert!(text.contains("\n  tools ← busybox\n"), "{text}");
+        assert!(text.contains("\n  tools@linux/arm64 ← busybox ← steps[0]"), "{text}");
     }
 
     #[test]
@@ -309,13 +265,19 @@ httpd linux/{amd64,arm64} is to be built if what it needs comes out different
         let g = graph();
         let (plan, _) = plan_of(&g, &Remembered::after_edit_of("busybox"));
         let targets = select(&g, &["tools@linux/arm64".into()], &[]).unwrap().targets;
-        let text = explain_json(&g, &plan, &SourceMap::default(), &targets);
+        let (own, sources) = (HashMap::new(), SourceMap::default());
+        let of = Explaining { graph: &g, plan: &plan, own: &own, sources: &sources };
+        let text = explain_json(&of, &targets);
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(json["version"], 1);
         assert_eq!(json["nodes"].as_array().unwrap().len(), 1);
         let cause = &json["nodes"][0]["causes"][0];
         assert_eq!(cause["path"][0], "tools@linux/arm64");
         assert_eq!(cause["path"][1], "busybox@linux/arm64");
+        assert_eq!(
+            cause["chain"],
+            "tools@linux/arm64 ← busybox ← steps[0].content: old → busybox; label.a: new, 1; and 1 more"
+        );
         assert_eq!(cause["reason"]["changes"][2]["now"], serde_json::Value::Null);
     }
 }

@@ -4,6 +4,9 @@
 //! [`words`] holds what all reports share (sizes, times, folded platforms); [`view`] is the graph
 //! as a drawing sees it. The reports themselves never import each other.
 
+mod between;
+mod causes;
+mod columns;
 mod dot;
 mod explain;
 mod mermaid;
@@ -11,16 +14,19 @@ mod plan;
 mod query;
 mod reason;
 mod reference;
+pub mod schema;
 mod show;
 mod summary;
 pub mod view;
+mod what_if;
 pub mod words;
 
 #[cfg(test)]
 mod testing;
 
+pub use between::{Run, between_json, between_text};
 pub use dot::dot;
-pub use explain::{explain, explain_json};
+pub use explain::{Explaining, explain, explain_json};
 pub use mermaid::mermaid;
 pub use plan::{plan_json, plan_table, up_to_date};
 pub use query::{query_json, query_text};
@@ -28,6 +34,7 @@ pub use reference::{reference_json, reference_markdown, reference_node};
 pub use show::{graph_json, tree};
 pub use summary::{run_json, run_text};
 pub use view::{By, View, ViewOptions};
+pub use what_if::{WhatIf, what_if_json, what_if_text};
 
 /// Version of every JSON document made here; a change that breaks a reader raises it.
 pub const JSON_VERSION: u32 = 1;

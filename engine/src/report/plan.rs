@@ -6,14 +6,11 @@ use mabuild_lang::platform::Platform;
 use mabuild_lang::source::SourceMap;
 use serde::Serialize;
 
-use super::reason::{ReasonDocument, reason_document};
+use super::columns::{Cell, columns};
+use super::reason::{ReasonDocument, reason_document, summary};
 use super::{JSON_VERSION, Style, Tone, words};
 use crate::graph::{Graph, NodeId, ThingId};
-use crate::key::Change;
 use crate::plan::{Action, Plan, Planned, Reason};
-
-/// Fields of a change that a table shows before "and N more".
-const FIELDS_SHOWN: usize = 2;
 
 /// One line that says that nothing is to be done: `everything is up to date: 4 images × 7
 /// platforms, nothing to do`.
@@ -42,7 +39,8 @@ pub fn up_to_date(graph: &Graph, plan: &Plan) -> String {
 pub fn plan_table(graph: &Graph, plan: &Plan, kept: bool, style: Style) -> String {
     let mut out = String::new();
     if !plan.is_clean() || kept {
-        table(&rows(graph, plan, kept), style, &mut out);
+        let rows: Vec<[Cell; 4]> = rows(graph, plan, kept).into_iter().map(Row::cells).collect();
+        out.push_str(&columns(["ACTION", "NODE", "PLATFORMS", "WHY"], &rows, style));
     }
     if plan.is_clean() {
         out.push_str(&style.paint(Tone::Good, &up_to_date(graph, plan)));
@@ -77,6 +75,18 @@ struct Row {
     name: String,
     platforms: String,
     why: String,
+}
+
+impl Row {
+    fn cells(self) -> [Cell; 4] {
+        let (action, tone) = self.action;
+        [
+            (action.to_owned(), Some(tone)),
+            (self.name, Some(Tone::Strong)),
+            (self.platforms, None),
+            (self.why, None),
+        ]
+    }
 }
 
 /// What makes nodes of one thing share a row.
@@ -164,7 +174,7 @@ fn why(graph: &Graph, nodes: &[&Planned]) -> String {
         Reason::NeverBuilt => "never built".to_owned(),
         Reason::Changed(changes) => {
             let equal = nodes.iter().all(|n| n.reason == first.reason);
-            changed(changes, equal)
+            summary(changes, equal)
         }
         Reason::ResultGone => "its result is no longer in the store".to_owned(),
         Reason::Waits(node) => format!("waits for {}", thing(node)),
@@ -173,69 +183,6 @@ fn why(graph: &Graph, nodes: &[&Planned]) -> String {
         Reason::Unknowable { message, .. } => words::one_line(message),
         Reason::Below(node) => format!("needs {}, which is refused", thing(node)),
     }
-}
-
-/// The first changes with their values, or by name alone when platforms differ in them.
-fn changed(changes: &[Change], with_values: bool) -> String {
-    let mut parts: Vec<String> = changes
-        .iter()
-        .take(FIELDS_SHOWN)
-        .map(|change| {
-            let field = words::one_line(&change.field);
-            match (&change.before, &change.now) {
-                (Some(before), Some(now)) if with_values => {
-                    format!("{field}: {} → {}", words::value(before), words::value(now))
-                }
-                (None, Some(now)) if with_values => format!("{field}: new, {}", words::value(now)),
-                (None, _) => format!("{field}: new"),
-                (_, None) => format!("{field}: gone"),
-                _ => format!("{field} differs"),
-            }
-        })
-        .collect();
-    if changes.len() > FIELDS_SHOWN {
-        parts.push(format!("and {} more", changes.len() - FIELDS_SHOWN));
-    }
-    parts.join("; ")
-}
-
-fn table(rows: &[Row], style: Style, out: &mut String) {
-    let width = |head: &str, of: fn(&Row) -> &str| {
-        rows.iter().map(|r| of(r).chars().count()).chain([head.len()]).max().unwrap_or(0)
-    };
-    let widths = [
-        width("ACTION", |r| r.action.0),
-        width("NODE", |r| &r.name),
-        width("PLATFORMS", |r| &r.platforms),
-    ];
-    let head = line(["ACTION", "NODE", "PLATFORMS"], widths, "WHY", |_, text| text.to_owned());
-    out.push_str(&style.paint(Tone::Dim, &head));
-    out.push('\n');
-    for row in rows {
-        let cells = [row.action.0, row.name.as_str(), row.platforms.as_str()];
-        out.push_str(&line(cells, widths, &row.why, |column, text| match column {
-            0 => style.paint(row.action.1, text),
-            1 => style.paint(Tone::Strong, text),
-            _ => text.to_owned(),
-        }));
-        out.push('\n');
-    }
-}
-
-fn line(
-    cells: [&str; 3],
-    widths: [usize; 3],
-    last: &str,
-    paint: impl Fn(usize, &str) -> String,
-) -> String {
-    let mut out = String::new();
-    for (column, (cell, width)) in cells.into_iter().zip(widths).enumerate() {
-        // Padding stands behind the colour codes, which have no width.
-        out.push_str(&paint(column, cell));
-        out.push_str(&" ".repeat(width - cell.chars().count() + 2));
-    }
-    out.push_str(last);
-    out
 }
 
 /// Platform nodes by action; indexes are not counted.
@@ -262,7 +209,7 @@ impl Counts {
     }
 }
 
-/// A plan as JSON, version 1.
+/// A plan as JSON, version 1: [`super::schema::PLAN`].
 #[derive(Serialize)]
 struct Document<'a> {
     version: u32,

@@ -12,9 +12,6 @@ use crate::event::{End, FailureKind, Phases, Summary};
 use crate::graph::{Graph, NodeId};
 use crate::plan::{Action, Plan};
 
-/// Names in the line of the longest chain before some are left out.
-const CHAIN_SHOWN: usize = 6;
-
 /// A run in a few lines: what became of the nodes, bytes, seconds by phase, the longest chain,
 /// and the nodes that were skipped, by name.
 pub fn run_text(
@@ -44,7 +41,7 @@ pub fn run_text(
         let _ = writeln!(out, "  busy: {}", phases.join(", "));
     }
     if summary.longest.len() > 1 {
-        let _ = writeln!(out, "  longest chain: {}", chain(graph, &summary.longest));
+        let _ = writeln!(out, "  longest chain: {}", words::chain(graph, &summary.longest));
     }
     out
 }
@@ -105,18 +102,6 @@ fn phases(phases: &Phases) -> Vec<String> {
     .filter(|(seconds, _)| *seconds >= 0.005)
     .map(|(seconds, what)| format!("{what} {}", words::duration(words::seconds(seconds))))
     .collect()
-}
-
-fn chain(graph: &Graph, nodes: &[NodeId]) -> String {
-    let names: Vec<String> = nodes.iter().map(|n| graph.name(*n)).collect();
-    match names.as_slice() {
-        [first, .., last] if names.len() > CHAIN_SHOWN => {
-            let middle = names[1..CHAIN_SHOWN - 1].join(" → ");
-            let missing = names.len() - CHAIN_SHOWN;
-            format!("{first} → {middle} → … {missing} more … → {last}")
-        }
-        _ => names.join(" → "),
-    }
 }
 
 /// A run as JSON, version 1.
@@ -372,14 +357,5 @@ mod tests {
         assert_eq!(of("busybox@linux/arm64")["bytes"], 10);
         assert_eq!(of("other@linux/arm64")["end"], "kept");
         assert_eq!(nodes.len(), g.len());
-    }
-
-    #[test]
-    fn a_long_chain_is_shortened() {
-        let g = graph();
-        let nodes: Vec<NodeId> = g.order().iter().copied().take(9).collect();
-        let text = chain(&g, &nodes);
-        assert!(text.contains("… 3 more …"), "{text}");
-        assert_eq!(text.matches('→').count(), 6);
     }
 }

@@ -48,6 +48,14 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// A moment in UTC: `2026-11-21 10:33:55`; the number itself when no calendar has it.
+pub fn moment(unix_seconds: i64) -> String {
+    match jiff::Timestamp::from_second(unix_seconds) {
+        Ok(moment) => moment.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Err(_) => unix_seconds.to_string(),
+    }
+}
+
 /// A time from a number of seconds that may be anything; what is no time is none.
 pub fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
@@ -124,6 +132,21 @@ pub fn reason(reason: &Reason) -> &'static str {
     }
 }
 
+/// Names in a chain before some are left out.
+const CHAIN_SHOWN: usize = 6;
+
+/// Nodes that wait for each other, first to last; of a long chain the middle is counted.
+pub fn chain(graph: &Graph, nodes: &[NodeId]) -> String {
+    let names: Vec<String> = nodes.iter().map(|node| graph.name(*node)).collect();
+    match names.as_slice() {
+        [head @ .., last] if names.len() > CHAIN_SHOWN => {
+            let shown = head.get(..CHAIN_SHOWN - 1).unwrap_or(head).join(" → ");
+            format!("{shown} → … {} more … → {last}", names.len() - CHAIN_SHOWN)
+        }
+        _ => names.join(" → "),
+    }
+}
+
 /// Whether a node is the index over the platforms of a thing.
 pub fn is_index(graph: &Graph, node: NodeId) -> bool {
     graph.node(node).part == Part::Index
@@ -196,6 +219,15 @@ pub(super) fn json(document: &impl serde::Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_chain_is_shortened() {
+        let g = crate::report::testing::graph();
+        let nodes: Vec<NodeId> = g.order().iter().copied().take(9).collect();
+        let text = chain(&g, &nodes);
+        assert!(text.contains("… 3 more …"), "{text}");
+        assert_eq!(text.matches('→').count(), 6);
+    }
 
     #[test]
     fn sizes_keep_three_digits_and_never_show_a_thousand() {

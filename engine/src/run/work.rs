@@ -10,13 +10,13 @@ use mabuild_oci::Descriptor;
 use mabuild_sandbox::CancelHandle;
 
 use crate::event::{End, Event, Failure, FailureKind, Listener, Phases};
-use crate::exec::{Executor, Fault, Knobs, Outcome, Progress};
+use crate::exec::{Built, Executor, Fault, Knobs, Outcome, Progress};
 use crate::graph::{Graph, NodeId, Part};
 use crate::key::{Key, Record, key};
 use crate::plan::{SpecError, index_key, resolve};
 use crate::publish::assemble;
 use crate::spec::DraftSpec;
-use crate::store::{ResultKind, ResultRow, Store};
+use crate::store::{At, BuildRow, ResultKind, ResultRow, Store};
 
 /// Lines of output that a failure shows.
 const TAIL: usize = 20;
@@ -49,6 +49,10 @@ impl Shared {
     /// Seconds that the last build of a node took.
     pub fn expected(&self, node: NodeId) -> Option<f64> {
         self.store.seconds(&self.project, &self.graph.name(node))
+    }
+
+    fn at<'a>(&'a self, node: &'a str) -> At<'a> {
+        At { project: &self.project, node, run: self.run }
     }
 }
 
@@ -102,7 +106,7 @@ fn platform(
     let known = shared.store.result(&key).filter(|_| !shared.forced.contains(&node));
     if let Some(row) = known {
         let record = Record::of(&spec);
-        if let Err(e) = shared.store.put_record(&shared.project, &name, &key, &record) {
+        if let Err(e) = shared.store.put_record(shared.at(&name), &key, &row.digest, &record) {
             return failed(Fault::environment(e.to_string()), vec![], None);
         }
         return End::Kept { digest: row.digest.into() };
@@ -129,10 +133,9 @@ fn platform(
         kind: ResultKind::Manifest,
         seconds: begun.elapsed().as_secs_f64(),
     };
-    let remembered = shared
-        .store
-        .put_result(&key, &row)
-        .and_then(|()| shared.store.put_record(&shared.project, &name, &key, &Record::of(&spec)));
+    let took = took(&built, row.seconds);
+    let remembered =
+        shared.store.put_build(shared.at(&name), &key, &row, &Record::of(&spec), &took);
     match remembered {
         Ok(()) => End::Built {
             digest: built.digest,
@@ -142,6 +145,13 @@ fn platform(
         },
         Err(e) => failed(Fault::environment(e.to_string()), vec![], None),
     }
+}
+
+/// What a build took, as the store remembers it.
+fn took(built: &Built, seconds: f64) -> BuildRow {
+    let Phases { download, unpack, run_native, run_emulated, pack } = built.phases;
+    let (reused, bytes) = (built.reused as u64, built.bytes);
+    BuildRow { seconds, download, unpack, run_native, run_emulated, pack, reused, bytes }
 }
 
 fn index(shared: &Arc<Shared>, node: NodeId, parents: &HashMap<NodeId, Arc<str>>) -> End {

@@ -9,10 +9,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{Result, StoreError};
 
 /// Form of the database that this program writes; kept in `user_version`.
-const FORM: i64 = 1;
+const FORM: i64 = 2;
 
 /// What takes a database from each form to the next; the first makes it.
-const STEPS: [&str; FORM as usize] = ["
+const STEPS: [&str; FORM as usize] = [
+    "
     CREATE TABLE results (
         key BLOB PRIMARY KEY, digest TEXT NOT NULL, kind INTEGER NOT NULL, seconds REAL NOT NULL
     ) WITHOUT ROWID;
@@ -39,7 +40,36 @@ const STEPS: [&str; FORM as usize] = ["
         id INTEGER PRIMARY KEY AUTOINCREMENT, project TEXT NOT NULL, started INTEGER NOT NULL,
         ended INTEGER, exit INTEGER, built INTEGER, kept INTEGER, failed INTEGER, skipped INTEGER
     );
-"];
+",
+    // What was hashed is kept by key, so that the records of earlier runs stay. A state is written
+    // when a node comes out other than before; what it was in a run is its newest state up to then.
+    "
+    CREATE TABLE bodies (key BLOB NOT NULL UNIQUE, record TEXT NOT NULL);
+    INSERT OR IGNORE INTO bodies (key, record) SELECT key, record FROM records;
+    CREATE TABLE states (
+        project TEXT NOT NULL, node TEXT NOT NULL, run INTEGER NOT NULL, key BLOB NOT NULL,
+        digest TEXT NOT NULL, PRIMARY KEY (project, node, run)
+    ) WITHOUT ROWID;
+    CREATE TABLE builds (
+        project TEXT NOT NULL, node TEXT NOT NULL, run INTEGER NOT NULL, seconds REAL NOT NULL,
+        download REAL NOT NULL, unpack REAL NOT NULL, run_native REAL NOT NULL,
+        run_emulated REAL NOT NULL, pack REAL NOT NULL, reused INTEGER NOT NULL,
+        bytes INTEGER NOT NULL, PRIMARY KEY (project, node, run)
+    ) WITHOUT ROWID;
+    CREATE TEMP TABLE newest AS SELECT project, max(id) AS run FROM runs GROUP BY project;
+    INSERT INTO states (project, node, run, key, digest)
+        SELECT project, node, coalesce(newest.run, 0), key, digest
+        FROM records JOIN results USING (key) LEFT JOIN newest USING (project);
+    INSERT INTO builds
+        SELECT project, node, coalesce(newest.run, 0), seconds, 0, 0, 0, 0, 0, 0, 0
+        FROM records JOIN results USING (key) LEFT JOIN newest USING (project);
+    ALTER TABLE records DROP COLUMN record;
+    ALTER TABLE runs ADD COLUMN seconds REAL;
+    ALTER TABLE runs ADD COLUMN detailed INTEGER NOT NULL DEFAULT 0;
+    UPDATE runs SET detailed = 1 WHERE id IN (SELECT run FROM newest);
+    DROP TABLE newest;
+",
+];
 
 /// Opens the database and brings it to the current form.
 pub(super) fn open(path: &Path) -> Result<Connection> {

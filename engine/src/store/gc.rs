@@ -3,7 +3,7 @@
 //! Images that a root or `index.json` names are kept with all they need: manifests, configs,
 //! layers, layer indexes and trees. Everything else that was built goes, the young only when no
 //! age is asked for. Downloads, emulators and logs are reached by no image: they go by the time
-//! of their last use.
+//! of their last use. Of the history old runs go, with what was hashed for them alone.
 
 use std::collections::HashSet;
 use std::fs::Metadata;
@@ -115,6 +115,7 @@ impl Store {
         if !request.dry_run {
             self.forget_gone()?;
             self.forget_gone_folders()?;
+            self.forget_runs(request.now)?;
         }
         Ok(sweep.report)
     }

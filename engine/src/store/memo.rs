@@ -1,13 +1,10 @@
-//! Key to result, step key to layer, what was hashed for each node, roots, and plain notes.
+//! Key to result, step key to layer, roots, and plain notes.
 
 use mabuild_oci::Digest;
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::{Result, Store};
-use crate::key::{Key, Record};
-
-/// Form of the records that are understood here.
-const RECORD_FORMAT: u32 = 1;
+use crate::key::Key;
 
 /// What a result is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +39,19 @@ pub struct StepRow {
     pub media_type: String,
 }
 
+/// Writes a result, perhaps within a transaction.
+pub(super) fn put_result(
+    database: &Connection,
+    key: &Key,
+    row: &ResultRow,
+) -> rusqlite::Result<()> {
+    let kind = i64::from(row.kind == ResultKind::Index);
+    let mut insert = database.prepare_cached(
+        "INSERT OR REPLACE INTO results (key, digest, kind, seconds) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    insert.execute(params![key.0.as_slice(), row.digest, kind, row.seconds]).map(|_| ())
+}
+
 impl Store {
     /// The result that a key gave, when its blob is still there.
     pub fn result(&self, key: &Key) -> Option<ResultRow> {
@@ -58,11 +68,7 @@ impl Store {
 
     /// Remembers a result. Its blobs must be in the layout already.
     pub fn put_result(&self, key: &Key, row: &ResultRow) -> Result<()> {
-        let kind = i64::from(row.kind == ResultKind::Index);
-        self.change(
-            "INSERT OR REPLACE INTO results (key, digest, kind, seconds) VALUES (?1, ?2, ?3, ?4)",
-            params![key.0.as_slice(), row.digest, kind, row.seconds],
-        )
+        put_result(&self.database(), key, row).map_err(|e| self.database_error(e))
     }
 
     /// The layer that a step left: the inner value is none when it left no layer. Known only
@@ -94,40 +100,6 @@ impl Store {
                 row.map(|r| &r.media_type),
             ],
         )
-    }
-
-    /// The key of a node's last build in a project, and what was hashed for it.
-    pub fn record(&self, project: &str, node: &str) -> Option<(Key, Record)> {
-        let sql = "SELECT key, record FROM records WHERE project = ?1 AND node = ?2";
-        let (key, record): ([u8; 32], String) =
-            self.look_up(sql, params![project, node], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        // A record of another form explains nothing, so the node counts as never built.
-        let record: Record = serde_json::from_str(&record).ok()?;
-        (record.version == RECORD_FORMAT).then_some((Key(key), record))
-    }
-
-    /// Remembers what was hashed for a node.
-    pub fn put_record(&self, project: &str, node: &str, key: &Key, record: &Record) -> Result<()> {
-        let json = serde_json::to_string(record).unwrap_or_default();
-        self.change(
-            "INSERT INTO records (project, node, key, record) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO UPDATE SET key = excluded.key, record = excluded.record
-             WHERE key <> excluded.key OR record <> excluded.record",
-            params![project, node, key.0.as_slice(), json],
-        )
-    }
-
-    /// The key of a node's last build in a project.
-    pub fn last_key(&self, project: &str, node: &str) -> Option<Key> {
-        let sql = "SELECT key FROM records WHERE project = ?1 AND node = ?2";
-        self.look_up(sql, params![project, node], |row| row.get(0)).map(Key)
-    }
-
-    /// Seconds that a node's last build took.
-    pub fn seconds(&self, project: &str, node: &str) -> Option<f64> {
-        let sql = "SELECT results.seconds FROM records JOIN results USING (key)
-                   WHERE project = ?1 AND node = ?2";
-        self.look_up(sql, params![project, node], |row| row.get(0))
     }
 
     /// A note.
@@ -175,7 +147,7 @@ impl Store {
     }
 
     /// One row, or none; a database that cannot be read knows nothing.
-    fn look_up<T>(
+    pub(super) fn look_up<T>(
         &self,
         sql: &str,
         params: impl rusqlite::Params,
@@ -184,6 +156,20 @@ impl Store {
         let database = self.database();
         let mut query = database.prepare_cached(sql).ok()?;
         query.query_row(params, read).optional().ok().flatten()
+    }
+
+    /// Several changes that are seen all at once or not at all.
+    pub(super) fn transaction<T>(
+        &self,
+        work: impl FnOnce(&rusqlite::Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T> {
+        let all = || {
+            let mut database = self.database();
+            let change = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let done = work(&change)?;
+            change.commit().map(|()| done)
+        };
+        all().map_err(|e| self.database_error(e))
     }
 
     pub(super) fn change(&self, sql: &str, params: impl rusqlite::Params) -> Result<()> {

@@ -1,5 +1,5 @@
 //! What is kept between runs: an OCI image layout with everything that was built, and beside it
-//! in `mabuild/` a small database (key to result, records, file digests, run history),
+//! in `mabuild/` a small database (key to result, records, file digests, runs),
 //! downloads, layer indexes, unpacked trees, logs and locks.
 //!
 //! Blocking. One [`Store`] serves many threads, and many processes may open one folder at once:
@@ -17,6 +17,7 @@ mod locks;
 mod memo;
 mod project;
 mod reach;
+mod records;
 mod temp;
 mod verify;
 
@@ -30,9 +31,10 @@ use rusqlite::Connection;
 pub use error::StoreError;
 pub use files::Stat;
 pub use gc::{GcReport, GcRequest, Usage};
-pub use history::{RunCounts, RunRow};
+pub use history::{BuildRow, RunCounts, RunEnd, RunRow};
 pub use locks::Guard;
 pub use memo::{ResultKind, ResultRow, StepRow};
+pub use records::{At, KeptRow, StateRow};
 pub use verify::Problem;
 
 /// The result of every call that can fail.

@@ -8,7 +8,7 @@ use mabuild_oci::layer::{Compression, Entry, LayerIndex, PackOptions, pack};
 use mabuild_oci::{Digest, ImageConfig, Platform, chain_id, media_type};
 
 use super::*;
-use crate::key::{Key, Record};
+use crate::key::Key;
 
 const NOW: i64 = 2_000_000_000;
 
@@ -81,37 +81,13 @@ fn results_are_known_while_their_blob_is_there() {
 }
 
 #[test]
-fn records_seconds_notes_and_runs_come_back() {
+fn notes_come_back() {
     let (_dir, store) = open();
-    let (manifest, _, _) = image(&store, "a");
-    let record = Record { version: 1, fields: vec![("platform".into(), "linux/amd64".into())] };
-    assert!(store.record("p", "n@x").is_none());
-    store.put_record("p", "n@x", &key(1), &record).unwrap();
-    assert_eq!(store.record("p", "n@x"), Some((key(1), record.clone())));
-    assert_eq!(store.last_key("p", "n@x"), Some(key(1)));
-    assert_eq!(store.seconds("p", "n@x"), None);
-    store.put_result(&key(1), &result_row(&manifest)).unwrap();
-    assert_eq!(store.seconds("p", "n@x"), Some(1.5));
-    let newer = Record { version: 2, ..record };
-    store.put_record("p", "n@x", &key(2), &newer).unwrap();
-    assert_eq!(store.record("p", "n@x"), None, "a record of another form explains nothing");
-    assert_eq!(store.last_key("p", "n@x"), Some(key(2)));
-
     store.put_memo("k", "a", "1").unwrap();
     store.put_memo("k", "a", "2").unwrap();
     assert_eq!(store.memo("k", "a").as_deref(), Some("2"));
     store.remove_memo("k", "a").unwrap();
     assert_eq!(store.memo("k", "a"), None);
-
-    let run = store.run_begin("p", NOW).unwrap();
-    let next = store.run_begin("p", NOW + 1).unwrap();
-    assert!(next > run);
-    let counts = RunCounts { built: 3, kept: 2, failed: 1, skipped: 0 };
-    store.run_end(run, NOW + 5, 1, &counts).unwrap();
-    let runs = store.runs("p", 10).unwrap();
-    assert_eq!(runs.iter().map(|r| r.id).collect::<Vec<_>>(), [next, run]);
-    assert_eq!(runs[0].ended, None);
-    assert_eq!((runs[1].ended, runs[1].exit, runs[1].counts), (Some(NOW + 5), Some(1), counts));
 }
 
 #[test]

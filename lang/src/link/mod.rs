@@ -13,9 +13,10 @@ pub(crate) mod walk;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::config::{Builder, Config, Image, Needed, NodeRef};
+use crate::config::{BaseId, BaseSource, Builder, Config, Image, Needed, NodeRef};
 use crate::decode::{BaseDraft, GroupDraft, Part};
 use crate::diag::Diagnostic;
+use crate::reference;
 use crate::source::{FileId, Span, Spanned};
 use names::{Names, Target};
 use outside::Outside;
@@ -201,7 +202,17 @@ impl Linker<'_> {
             let body = &family.body;
             variants.map(|(values, at)| publish::of_image(at, body, &body.name.value, values))
         });
-        publish::index(bases.chain(images), registry)
+        let mut published = publish::index(bases.chain(images), registry);
+        // An image of a registry that a base declares is that base.
+        for (at, (draft, _)) in self.bases.iter().enumerate() {
+            if let BaseSource::Registry(source) = &draft.base.source
+                && let Some(name) = source.reference.constant()
+            {
+                let base = NodeRef::Base(BaseId(at as u32));
+                published.entry(reference::normal(name)).or_insert(base);
+            }
+        }
+        published
     }
 
     /// Reports rings and cuts them; gives the images in an order with parents first.

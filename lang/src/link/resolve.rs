@@ -33,6 +33,9 @@ pub(crate) struct Prepared<'r> {
     fixed: Option<Option<Spanned<NodeRef>>>,
 }
 
+/// An axis, where one is named, and a value, each with where it is written.
+type Given<'t> = (Option<(&'t str, Span)>, String, Span);
+
 /// Values of axes that a reference asks for, with where each is written.
 type Wanted = Vec<(usize, Arc<str>, Span)>;
 
@@ -196,7 +199,7 @@ impl<'a> Resolver<'a> {
         family: &Family,
         values: &[Arc<str>],
     ) -> Option<Wanted> {
-        let mut given: Vec<(Option<(&str, Span)>, String, Span)> = Vec::new();
+        let mut given: Vec<Given<'_>> = Vec::new();
         for part in bracket.iter().flat_map(|inside| inside.split(',')) {
             let (axis, value) = match part.split_once('=') {
                 Some((axis, value)) => (Some((axis.trim(), reference.span)), value),

@@ -100,6 +100,19 @@ fn images_of_registries_become_bases() {
 }
 
 #[test]
+fn a_reference_that_a_base_declares_is_that_base() {
+    let config = good(
+        r#"base "deb" { registry "docker.io/library/debian:12" }
+        image "a" { from "debian:12" }
+        image "b" { dockerfile "Dockerfile.b" }"#,
+        &[("Dockerfile.b", "FROM docker.io/debian:12\n")],
+    );
+    assert_eq!(config.bases.len(), 2);
+    assert_eq!(name(&config, config.images[0].from.as_ref().unwrap().value), "deb");
+    assert_eq!(needs(&config, "b"), ["from deb"]);
+}
+
+#[test]
 fn a_reference_that_an_image_publishes_is_that_image() {
     let config = good(
         r#"registry "ghcr.io/acme"

@@ -187,7 +187,7 @@ impl<'a> Reader<'a> {
                     build.secrets.push(Secret { id, source });
                 }
                 None => build.leave(
-                    format!("secret {}", crate::kdl::quoted(&Text::plain(&id).interpolation())),
+                    format!("secret {}", crate::quote::quoted(&Text::plain(&id).interpolation())),
                     format!("the secret `{source}` has no file and no variable in this file"),
                 ),
             }
@@ -220,7 +220,7 @@ fn shown(node: &Node) -> String {
 fn show(node: &Node, out: &mut String) {
     match &node.value {
         Yaml::Null => out.push_str("null"),
-        Yaml::Text(text) => out.push_str(&crate::kdl::quoted(text)),
+        Yaml::Text(text) => out.push_str(&crate::quote::quoted(text)),
         Yaml::List(list) => {
             out.push('[');
             for (at, item) in list.iter().enumerate() {

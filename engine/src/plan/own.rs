@@ -1,0 +1,56 @@
+//! What differs of a node that waits for others, whatever those come out as.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Action, History, Plan, Reason, SpecError, resolve};
+use crate::graph::{Graph, NodeId};
+use crate::key::{Change, Record, diff};
+use crate::spec::DraftSpec;
+
+/// Stands for a parent that has no result yet, while it is compared.
+const OPEN: &str = "\0";
+/// The same for people.
+const NOT_BUILT: &str = "not built yet";
+
+/// For every node that is `maybe`: why it would be stale even if all that it waits for came out
+/// as before. A node without such a reason is not in the answer.
+pub fn own(
+    graph: &Graph,
+    plan: &Plan,
+    specs: &HashMap<NodeId, Result<DraftSpec, SpecError>>,
+    history: &dyn History,
+) -> HashMap<NodeId, Reason> {
+    let waiting = plan.nodes.iter().filter(|planned| planned.action == Action::Maybe);
+    let found = waiting.filter_map(|planned| {
+        let draft = specs.get(&planned.node)?.as_ref().ok()?;
+        Some((planned.node, own_of(&graph.name(planned.node), draft, plan, history)?))
+    });
+    found.collect()
+}
+
+fn own_of(name: &str, draft: &DraftSpec, plan: &Plan, history: &dyn History) -> Option<Reason> {
+    let Some(before) = history.last(name) else { return Some(Reason::NeverBuilt) };
+    let result = |parent: NodeId| -> Result<Arc<str>, std::convert::Infallible> {
+        Ok(match plan.get(parent).map(|planned| &planned.action) {
+            Some(Action::Keep { result }) => result.clone(),
+            _ => OPEN.into(),
+        })
+    };
+    let Ok(spec) = resolve(draft, &result);
+    let mut changes = diff(&before, &Record::of(&spec));
+    // Which digest a parent will have is for the parent to explain.
+    changes.retain(|change| !(is_open(change) && was_image(change)));
+    for change in changes.iter_mut().filter(|change| is_open(change)) {
+        change.now = Some(NOT_BUILT.to_owned());
+    }
+    (!changes.is_empty()).then_some(Reason::Changed(changes))
+}
+
+fn is_open(change: &Change) -> bool {
+    change.now.as_deref() == Some(OPEN)
+}
+
+fn was_image(change: &Change) -> bool {
+    change.before.as_ref().is_some_and(|before| before.starts_with("sha256:"))
+}
