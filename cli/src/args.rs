@@ -95,7 +95,7 @@ pub enum GraphCommand {
     Runs(commands::runs::Args),
     /// Write the graph in the DOT language of Graphviz
     Dot(commands::dot::Args),
-    /// Show the graph as a tree, as JSON or as a Mermaid chart
+    /// Show the graph as a tree, JSON, a Mermaid chart, a picture or a page to explore
     Show(commands::show::Args),
     /// Ask which nodes need which, are stale, or have a tag
     Query(commands::query::Args),

@@ -4,6 +4,7 @@
 
 mod alpine;
 mod badinput;
+mod drawing;
 mod fuzzed;
 mod golden;
 mod graph;

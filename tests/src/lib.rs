@@ -8,6 +8,7 @@
 )]
 
 pub mod archive;
+pub mod browser;
 pub mod env;
 pub mod fixture;
 pub mod fuzz;

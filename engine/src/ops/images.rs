@@ -84,6 +84,26 @@ fn read_index(layout: &Layout, digest: &Digest) -> Result<Index, OpError> {
     Index::from_bytes(&layout.read(digest).map_err(unreadable)?).map_err(unreadable)
 }
 
+/// Digest and size of a manifest and all that it names.
+fn blobs_of<'a>(
+    member: &'a Descriptor,
+    manifest: &'a Manifest,
+) -> impl Iterator<Item = (Digest, u64)> + 'a {
+    let blobs = [member, &manifest.config].into_iter().chain(&manifest.layers);
+    blobs.map(|blob| (blob.digest, blob.size))
+}
+
+/// Bytes of all blobs of an index, each once.
+pub(super) fn size(layout: &Layout, digest: &Digest) -> Result<u64, OpError> {
+    let mut blobs = std::collections::BTreeMap::new();
+    for member in &read_index(layout, digest)?.manifests {
+        let manifest = layout.read(&member.digest).map_err(unreadable)?;
+        let manifest = Manifest::from_bytes(&manifest).map_err(unreadable)?;
+        blobs.extend(blobs_of(member, &manifest));
+    }
+    Ok(blobs.values().sum())
+}
+
 /// All tags of the store, sorted by name and tag.
 pub fn list(store: &Path) -> Result<Vec<ImageRow>, OpError> {
     let store = Store::open(store).map_err(OpError::store)?;
@@ -97,9 +117,7 @@ pub fn list(store: &Path) -> Result<Vec<ImageRow>, OpError> {
         let mut platforms = Vec::new();
         for member in &index.manifests {
             let (manifest, config) = read_manifest(layout, member)?;
-            blobs.insert(member.digest, member.size);
-            blobs.insert(manifest.config.digest, manifest.config.size);
-            blobs.extend(manifest.layers.iter().map(|l| (l.digest, l.size)));
+            blobs.extend(blobs_of(member, &manifest));
             platforms.extend(member.platform().map(|p| p.to_string()));
             created = created.max(config.created);
         }

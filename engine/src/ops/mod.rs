@@ -1,6 +1,7 @@
 //! One entry a verb; the only place that picks adapters. The environment, the clock and the
 //! terminal stay with the caller.
 
+pub mod drawing;
 mod files;
 mod history;
 pub mod images;

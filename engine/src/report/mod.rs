@@ -1,14 +1,18 @@
-//! Values of the spine to text, JSON, DOT and Mermaid. Pure: no IO, no clock, no terminal; colour
-//! is asked for through [`Style`] alone.
+//! Values of the spine to text, JSON, DOT, Mermaid, SVG and HTML. Pure: no IO, no clock, no
+//! terminal; colour is asked for through [`Style`] alone.
 //!
 //! [`words`] holds what all reports share (sizes, times, folded platforms); [`view`] is the graph
-//! as a drawing sees it. The reports themselves never import each other.
+//! as a picture sees it; `layout` and `drawing` make shapes of it. The reports themselves never
+//! import each other.
 
 mod between;
 mod causes;
 mod columns;
 mod dot;
+mod drawing;
 mod explain;
+mod html;
+mod layout;
 mod mermaid;
 mod plan;
 mod query;
@@ -17,6 +21,7 @@ mod reference;
 pub mod schema;
 mod show;
 mod summary;
+mod svg;
 pub mod view;
 mod what_if;
 pub mod words;
@@ -27,12 +32,14 @@ mod testing;
 pub use between::{Run, between_json, between_text};
 pub use dot::dot;
 pub use explain::{Explaining, explain, explain_json};
+pub use html::{Details, HtmlOptions, html};
 pub use mermaid::mermaid;
-pub use plan::{plan_json, plan_table, up_to_date};
+pub use plan::{plan_json, plan_table, reasons, up_to_date};
 pub use query::{query_json, query_text};
 pub use reference::{reference_json, reference_markdown, reference_node};
 pub use show::{graph_json, tree};
 pub use summary::{run_json, run_text};
+pub use svg::{SvgOptions, svg};
 pub use view::{By, View, ViewOptions};
 pub use what_if::{WhatIf, what_if_json, what_if_text};
 

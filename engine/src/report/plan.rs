@@ -1,6 +1,6 @@
 //! A plan as a table and as JSON.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use mabuild_lang::platform::Platform;
 use mabuild_lang::source::SourceMap;
@@ -87,6 +87,23 @@ impl Row {
             (self.why, None),
         ]
     }
+}
+
+/// Why each thing is to be built or kept, by its name: a line for all its platforms, or one for
+/// each that has a reason of its own.
+pub fn reasons(graph: &Graph, plan: &Plan) -> BTreeMap<String, String> {
+    let mut out: BTreeMap<String, String> = BTreeMap::new();
+    for things in rows(graph, plan, true).chunk_by(|a, b| a.name == b.name) {
+        let line = |row: &Row| match things.len() {
+            1 => row.why.clone(),
+            _ => format!("{}: {}", row.platforms, row.why),
+        };
+        if let Some(first) = things.first() {
+            let lines: Vec<String> = things.iter().map(line).collect();
+            out.insert(first.name.clone(), lines.join("\n"));
+        }
+    }
+    out
 }
 
 /// What makes nodes of one thing share a row.

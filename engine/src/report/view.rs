@@ -40,7 +40,7 @@ pub struct Item {
     pub kind: ThingKind,
     /// Its platforms, without `linux/` when the whole view is of Linux.
     pub platforms: Vec<String>,
-    /// The first group that it is a member of.
+    /// The first group that it is a member of, else the image that it is a variant of.
     pub group: Option<Arc<str>>,
     /// What a rebuild would do.
     pub status: Option<Status>,
@@ -147,7 +147,7 @@ impl Maker<'_> {
             platforms: platforms
                 .map(|p| if self.plain_linux { words::architecture(p) } else { p.to_string() })
                 .collect(),
-            group: found.groups.first().cloned(),
+            group: found.groups.first().or(found.variant.as_ref().map(|v| &v.family)).cloned(),
             status: self.options.plan.map(|plan| status(plan, nodes)),
         }
     }

@@ -133,6 +133,20 @@ impl Store {
         read().map_err(|e| self.database_error(e))
     }
 
+    /// When the nodes of a project were last built, unix seconds at the start of the run.
+    pub fn built_at(&self, project: &str) -> Result<HashMap<String, i64>> {
+        let read = || -> rusqlite::Result<HashMap<String, i64>> {
+            let database = self.database();
+            let mut query = database.prepare_cached(
+                "SELECT builds.node, max(runs.started) FROM builds
+                 JOIN runs ON runs.id = builds.run WHERE builds.project = ?1 GROUP BY builds.node",
+            )?;
+            let rows = query.query_map(params![project], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            rows.collect()
+        };
+        read().map_err(|e| self.database_error(e))
+    }
+
     /// A run of any project.
     pub fn run(&self, id: i64) -> Result<Option<RunRow>> {
         let found = self
