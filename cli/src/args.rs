@@ -76,6 +76,8 @@ pub enum Command {
     /// Look after the store
     #[command(subcommand)]
     Store(StoreCommand),
+    /// Serve editors: mistakes as you type, hover, completion, jumps, renaming, layout
+    Lsp(commands::lsp::Args),
     /// Explain the nodes of mabuild.kdl: one, or all of them
     Reference(commands::reference::Args),
     /// Print a completion script for a shell

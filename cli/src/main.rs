@@ -9,6 +9,7 @@
 mod args;
 mod commands;
 mod context;
+mod lsp;
 mod planning;
 mod stop;
 mod term;

@@ -6,6 +6,7 @@ pub mod config;
 mod decode;
 pub mod diag;
 mod fmt;
+pub mod ide;
 mod link;
 mod load;
 pub mod platform;

@@ -18,7 +18,7 @@ fn fleet(images: usize) -> TestEnv {
     let mut file =
         "mabuild 1\nplatforms \"linux/amd64\" \"linux/arm64\" \"linux/arm/v7\"\n".to_owned();
     for base in ["alpine", "debian", "scratch-tools"] {
-        writeln!(file, "base \"{base}\" {{ rootfs \"tree.tar\" }}").unwrap();
+        writeln!(file, "base \"{base}\" {{ rootfs \"tree.tar\"; label \"of\" \"{base}\" }}").unwrap();
     }
     let mut random = Random(7);
     let runtimes = images / 8;
@@ -112,6 +112,7 @@ fn what_was_built_is_told() {
         assert_eq!(item["reason"], "up to date", "{item}");
         assert!(item["size"].as_str().unwrap().ends_with("KiB"), "{item}");
         assert!(item["took"].as_str().unwrap().ends_with(" s"), "{item}");
+        assert!(item["built"].as_str().is_some(), "{item}");
     }
 }
 

@@ -45,7 +45,7 @@ fn compare(name: &str, text: &str) {
 
 #[test]
 fn pictures_of_the_examples() {
-    for name in ["quickstart", "alpine"] {
+    for name in ["quickstart", "alpine", "fleet"] {
         let env = example(name);
         let dot = env.mabuild(&["graph", "dot"]).ok().stdout;
         compare(&format!("{name}/expected/graph.dot"), &dot);
@@ -114,7 +114,7 @@ image "0" { from "digraph" }
 
 #[test]
 fn examples_are_in_canonical_layout() {
-    for name in ["quickstart", "alpine"] {
+    for name in ["quickstart", "alpine", "fleet"] {
         let env = example(name);
         env.mabuild(&["fmt", "--check"]).ok();
         env.mabuild(&["check"]).ok();

@@ -9,6 +9,7 @@ pub mod image_export;
 pub mod image_inspect;
 pub mod image_ls;
 pub mod init;
+pub mod lsp;
 pub mod plan;
 pub mod query;
 pub mod rebuild;
@@ -42,6 +43,7 @@ pub fn run(context: &Context, command: Command) -> Result<(), Stop> {
         Command::Store(StoreCommand::Du(args)) => store_du::run(context, &args),
         Command::Store(StoreCommand::Gc(args)) => store_gc::run(context, &args),
         Command::Store(StoreCommand::Verify(args)) => store_verify::run(context, &args),
+        Command::Lsp(args) => lsp::run(context, &args),
         Command::Reference(args) => reference::run(context, &args),
         Command::Completions(args) => completions::run(context, &args),
     }

@@ -7,8 +7,12 @@ use std::process::Command;
 use globset::GlobBuilder;
 use mabuild_lang::{Files, Git};
 
+/// Most entries of folders that one pattern is held against.
+const MAX_ENTRIES: usize = 200_000;
+
 /// Reads files relative to a folder.
-pub(super) struct Disk {
+pub struct Disk {
+    /// The folder.
     pub root: PathBuf,
 }
 
@@ -33,12 +37,17 @@ impl Files for Disk {
             fixed
         };
         let mut found = Vec::new();
+        let mut seen = 0;
         let mut open = vec![start];
         while let Some(dir) = open.pop() {
             let full = self.root.join(&dir);
             let Ok(list) = std::fs::read_dir(&full) else { continue };
             for entry in list {
                 let entry = entry.map_err(|e| format!("{}: {e}", full.display()))?;
+                seen += 1;
+                if seen > MAX_ENTRIES {
+                    return Err(format!("more than {MAX_ENTRIES} files and folders to look at"));
+                }
                 let path = dir.join(entry.file_name());
                 match entry.file_type() {
                     Ok(kind) if kind.is_dir() => open.push(path),

@@ -20,10 +20,11 @@ use mabuild_lang::platform::Platform;
 use mabuild_lang::source::Span;
 
 pub use crate::run::Cancel;
+pub use files::Disk;
 pub use history::{Comparison, RunName, RunRow, between, runs};
 pub use init::{InitError, InitRequest, Initialised, init};
 pub use planning::{Explained, Planning, explain, plan};
-pub use project::{Formatted, Project, ProjectRequest, find_file, format, open};
+pub use project::{Formatted, MAIN, Project, ProjectRequest, find_file, format, open, vars};
 pub use rebuild::{Finished, rebuild};
 pub use what_if::{What, what_if};
 

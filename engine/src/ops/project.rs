@@ -17,7 +17,7 @@ use crate::exec::native::host_arch;
 use crate::lower::{Lowered, Surroundings, lower};
 
 /// Name of the main file.
-pub(super) const MAIN: &str = "mabuild.kdl";
+pub const MAIN: &str = "mabuild.kdl";
 
 /// Which project is meant.
 #[derive(Clone, Debug, Default)]
@@ -85,9 +85,7 @@ pub fn open(env: &Env, request: &ProjectRequest) -> Result<Project, OpError> {
     let name = main.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let disk = Disk { root: root.clone() };
     let epoch = source_date(env)?;
-    let date = jiff::Timestamp::from_second(epoch.unwrap_or(env.now)).ok();
-    let date = date.map(|time| time.strftime("%Y-%m-%d").to_string());
-    let vars = Vars { set: request.set.clone(), env: env.vars.clone(), date };
+    let vars = vars(env, request)?;
     let mut loaded = mabuild_lang::load(&name, &disk, &vars);
     let lowered = match loaded.has_errors() {
         true => None,
@@ -108,6 +106,13 @@ pub fn open(env: &Env, request: &ProjectRequest) -> Result<Project, OpError> {
     };
     let id = std::fs::canonicalize(&main).unwrap_or_else(|_| main.clone());
     Ok(Project { main, root, name: id.to_string_lossy().into_owned(), loaded, lowered })
+}
+
+/// The values that the files of a project may ask for.
+pub fn vars(env: &Env, request: &ProjectRequest) -> Result<Vars, OpError> {
+    let date = jiff::Timestamp::from_second(source_date(env)?.unwrap_or(env.now)).ok();
+    let date = date.map(|time| time.strftime("%Y-%m-%d").to_string());
+    Ok(Vars { set: request.set.clone(), env: env.vars.clone(), date })
 }
 
 fn source_date(env: &Env) -> Result<Option<i64>, OpError> {

@@ -9,7 +9,7 @@ use crate::syntax::{Entry, Node, Value};
 use crate::{Files, Git, Vars};
 
 /// Names that have a meaning of their own in `{{…}}`.
-pub(super) const RESERVED: [&str; 5] = ["version", "platform", "image", "git", "date"];
+pub(crate) const RESERVED: [&str; 5] = ["version", "platform", "image", "git", "date"];
 
 /// Adds the names that stand for something outside of the files, where any text has them.
 pub(crate) fn outside_names(texts: &[&str], files: &dyn Files, vars: &Vars, lets: &mut Lets) {

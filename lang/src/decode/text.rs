@@ -42,7 +42,7 @@ const MAX_GROWTH: usize = 64 << 20;
 const MAX_UNKNOWN: usize = 20;
 
 /// Names that stand for a value in every node.
-const PLATFORM_NAMES: [(&str, PlatformField); 8] = [
+pub(crate) const PLATFORM_NAMES: [(&str, PlatformField); 8] = [
     ("platform", PlatformField::Whole),
     ("platform.os", PlatformField::Os),
     ("platform.arch", PlatformField::Arch),
