@@ -8,6 +8,7 @@ use mabuild_engine::graph::{Graph, Selection, select};
 use mabuild_engine::lower::Lowered;
 use mabuild_engine::ops::{self, Env, ErrorKind, OpError, Project, ProjectRequest};
 use mabuild_engine::query::{self, NodeSet, QueryError, World};
+use mabuild_lang::diag::Diagnostic;
 use mabuild_lang::platform::Platform;
 use mabuild_lang::source::SourceMap;
 
@@ -69,6 +70,19 @@ impl Context {
             true => Err(Stop(USAGE)),
             false => Ok(project),
         }
+    }
+
+    /// The same for a command that plans a run: says what of the file the run would leave out.
+    pub fn open_to_run(&self, args: &ProjectArgs, no_test: bool) -> Result<Project, Stop> {
+        let project = if no_test { self.open_untested(args)? } else { self.open(args)? };
+        for span in self.lowered(&project)?.uncalled() {
+            let message = "this version of mabuild calls nothing after a run";
+            let warning = Diagnostic::warning("mabuild::plan::hook", span, message, "is not called")
+                .help("call it by hand after `mabuild graph rebuild`; the exit code says how the run ended");
+            let sources = &project.loaded.sources;
+            self.terminal.say(&diagnostics::render_one(&self.terminal, &warning, sources));
+        }
+        Ok(project)
     }
 
     /// The same, without the tests of images.

@@ -18,7 +18,8 @@ fn fleet(images: usize) -> TestEnv {
     let mut file =
         "mabuild 1\nplatforms \"linux/amd64\" \"linux/arm64\" \"linux/arm/v7\"\n".to_owned();
     for base in ["alpine", "debian", "scratch-tools"] {
-        writeln!(file, "base \"{base}\" {{ rootfs \"tree.tar\"; label \"of\" \"{base}\" }}").unwrap();
+        writeln!(file, "base \"{base}\" {{ rootfs \"tree.tar\"; label \"of\" \"{base}\" }}")
+            .unwrap();
     }
     let mut random = Random(7);
     let runtimes = images / 8;

@@ -60,12 +60,14 @@ fn pictures_of_the_examples() {
 
 #[test]
 fn plan_of_an_empty_store() {
-    let mut env = example("quickstart");
-    let plan = match env.with_mirror() {
-        Ok(_) => env.mabuild(&["graph", "plan"]).ok().stdout,
-        Err(e) => return mabuild_tests::env::skip(&e),
-    };
-    compare("quickstart/expected/plan.txt", &plan);
+    for name in ["quickstart", "fleet"] {
+        let mut env = example(name);
+        let plan = match env.with_mirror() {
+            Ok(_) => env.mabuild(&["graph", "plan"]).ok().stdout,
+            Err(e) => return mabuild_tests::env::skip(&e),
+        };
+        compare(&format!("{name}/expected/plan.txt"), &plan);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! running anything.
 
 use mabuild_tests::archive::Tar;
-use mabuild_tests::env::{TestEnv, source_tree};
+use mabuild_tests::env::{TestEnv, host, skip, source_tree};
 
 const FILE: &str = r#"mabuild 1
 platforms "linux/amd64" "linux/arm/v7"
@@ -68,6 +68,28 @@ fn each_variant_has_what_its_axes_say() {
 }
 
 #[test]
+fn the_fleet_of_the_examples() {
+    let mut env = TestEnv::new();
+    if let Err(e) = env.with_mirror() {
+        return skip(&e);
+    }
+    env.copy_in(&source_tree().join("examples/fleet"));
+    // Emulated steps are tested elsewhere: here this machine's platform is enough.
+    let file = std::fs::read_to_string(env.path("mabuild.kdl")).unwrap();
+    let all = "platforms \"linux/amd64\" \"linux/arm64\" \"linux/arm/v7\"";
+    assert!(file.contains(all), "{file}");
+    env.write("mabuild.kdl", file.replace(all, &format!("platforms \"{}\"", host())));
+    let counts = env.rebuild(&[]);
+    // The base, five greeters, three webs, the printer.
+    assert_eq!((counts.built, counts.failed), (10, 0), "{counts:?}");
+    let read = |tag: &str, file: &str| {
+        std::fs::read_to_string(env.unpacked(tag, host()).join(file)).unwrap()
+    };
+    assert_eq!(read("web:de", "srv/index.html"), "<p>Guten Morgen\n");
+    assert_eq!(read("printer:latest", "srv/fr.txt"), "Bonjour\n");
+}
+
+#[test]
 fn a_changed_file_rebuilds_its_variants_alone() {
     let env = project();
     env.rebuild(&[]);
@@ -101,6 +123,8 @@ fn targets_pick_variants() {
 fn what_is_not_built_yet_is_refused_before_anything_runs() {
     let env = project();
     let whole = |end: &str| env.write("mabuild.kdl", format!("{FILE}{end}"));
+    whole("on \"failed\" { webhook \"https://chat.example.org/hook\" }\n");
+    env.mabuild(&["graph", "plan"]).ok().says(&["calls nothing after a run"]);
     whole("image \"a\" { from \"root\"; test \"runs\" { run \"x\" } }\n");
     let run = env.mabuild(&["graph", "rebuild", "a"]).fails(2);
     assert!(

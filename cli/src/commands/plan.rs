@@ -48,10 +48,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
         let schema = if args.what_if.is_some() { schema::WHAT_IF } else { schema::PLAN };
         return context.terminal.out(schema);
     }
-    let project = match args.plan.no_test {
-        true => context.open_untested(&args.project)?,
-        false => context.open(&args.project)?,
-    };
+    let project = context.open_to_run(&args.project, args.plan.no_test)?;
     let request = planning::request(context, &args.target, &args.plan)?;
     let json = args.format == Form::Json;
     match &args.what_if {

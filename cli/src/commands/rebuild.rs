@@ -81,10 +81,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
         context.terminal.error("mabuild::cli::usage", message, Some(help));
         return Err(Stop(USAGE));
     };
-    let project = match args.plan.no_test {
-        true => context.open_untested(&args.project)?,
-        false => context.open(&args.project)?,
-    };
+    let project = context.open_to_run(&args.project, args.plan.no_test)?;
     let mut request = planning::request(context, &args.target, &args.plan)?;
     if args.dry_run {
         return planning::show(context, &project, &request, false, false);

@@ -141,6 +141,11 @@ impl Lowered {
         implicit.map(|base| (&*base.name.value, base.name.span))
     }
 
+    /// What is to be called after a run and is not: this version calls nothing.
+    pub fn uncalled(&self) -> impl Iterator<Item = Span> {
+        self.config.hooks.iter().map(|hook| hook.span)
+    }
+
     /// Where a thing is declared.
     pub fn span(&self, thing: ThingId) -> Option<Span> {
         self.declared(thing).map(|d| match d {

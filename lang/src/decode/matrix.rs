@@ -73,7 +73,8 @@ fn axis(node: &Node<'_>, matrix: &Matrix, cx: &mut Cx<'_>) -> Option<Axis> {
     let error = |message: String, label: &str| {
         Diagnostic::error("mabuild::lang::name", span, message, label)
     };
-    if RESERVED.contains(&name) {
+    // `version` is that of a base's root file system, and no image has one.
+    if RESERVED.contains(&name) && name != "version" {
         cx.out.push(
             error(format!("`{name}` cannot be the name of an axis"), "has a meaning of its own")
                 .help("choose another name"),
