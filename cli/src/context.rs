@@ -99,7 +99,7 @@ impl Context {
 
     /// The graph of a project without errors.
     pub fn lowered<'p>(&self, project: &'p Project) -> Result<&'p Lowered, Stop> {
-        project.lowered.as_ref().ok_or(Stop(USAGE))
+        project.lowered.as_deref().ok_or(Stop(USAGE))
     }
 
     /// The nodes that targets mean.

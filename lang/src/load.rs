@@ -60,7 +60,7 @@ pub struct Vars {
 #[derive(Debug, Default)]
 pub struct Loaded {
     /// The description; incomplete when there are errors.
-    pub config: Config,
+    pub config: Arc<Config>,
     /// Problems in the order of their places.
     pub diagnostics: Vec<Diagnostic>,
     /// All files that were read.
@@ -92,7 +92,7 @@ pub fn load(main_path: &str, files: &dyn Files, vars: &Vars) -> Loaded {
     // What is wrong in a template is wrong in every image that uses it, and in every variant.
     let mut told = HashSet::new();
     diagnostics.retain(|d| told.insert((d.code, d.message.clone(), d.labels.first().map(|l| l.0))));
-    Loaded { config, diagnostics, sources: loader.sources }
+    Loaded { config: Arc::new(config), diagnostics, sources: loader.sources }
 }
 
 /// A file that was read and cut into nodes.

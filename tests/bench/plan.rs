@@ -1,80 +1,90 @@
-//! How `graph plan` grows: 100, 1,000 and 10,000 images on 9 platforms, with time and memory.
+//! How a plan grows: 1,000, 10,000 and 100,000 images on 9 platforms, with time and memory, once
+//! with nothing in the store but what upstreams are, and once with a result for every node.
 //!
-//!     cargo build --release -p mabuild && cargo bench -p mabuild-tests --bench plan
+//!     cargo bench -p mabuild-tests --bench plan [-- SIZE…]
 //!
 //! With `MABUILD_BENCH_ASSERT` set, ends with an error when a limit is passed.
-#![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up fails by a panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a benchmark that cannot be set up fails by a panic"
+)]
 
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+mod measure;
+
+use std::fmt::Write;
+use std::time::Duration;
 
 use mabuild_tests::archive::Tar;
 use mabuild_tests::env::TestEnv;
+use measure::Plan;
 
-const LIMIT: Duration = Duration::from_secs(3);
-const MEMORY: u64 = 400 << 20;
+/// For 100,000 images; a smaller graph has its share and [`SMALLEST`].
+const LIMIT: Duration = Duration::from_secs(8);
+const SMALLEST: Duration = Duration::from_millis(100);
+const MEMORY: u64 = 2 << 30;
+/// How far from a straight line the time may be.
+const STRAIGHT: f64 = 2.0;
+const SIZES: [usize; 3] = [1000, 10_000, 100_000];
+/// Images in one file.
+const FILE: usize = 10_000;
 const PLATFORMS: &str = r#""linux/amd64" "linux/arm64" "linux/arm/v7" "linux/arm/v6" "linux/arm/v5" "linux/386" "linux/ppc64le" "linux/s390x" "linux/riscv64""#;
 
 fn main() {
-    let mut last = None;
-    for images in [100, 1000, 10_000] {
+    if measure::be_child() {
+        return;
+    }
+    let wanted: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    let mut before: [Option<(usize, Plan)>; 2] = [None, None];
+    for images in SIZES.into_iter().filter(|n| wanted.is_empty() || wanted.contains(n)) {
         let env = TestEnv::new();
         set_up(&env, images);
+        let (project, store) = (env.project(), env.root.path().join("store"));
         // The first plan hashes the archive; the second is what is asked for.
-        measure(&env);
-        let (took, memory) = measure(&env);
-        let growth = last.map_or(String::new(), |before: Duration| {
-            format!(", {:.1} × that of a tenth", took.as_secs_f64() / before.as_secs_f64())
-        });
-        println!(
-            "plan of {images} images × 9 platforms: {} ms, {} MB{growth}",
-            took.as_millis(),
-            memory >> 20
-        );
-        if images == 10_000 {
-            println!("limits: {} ms, {} MB", LIMIT.as_millis(), MEMORY >> 20);
-            let held = took <= LIMIT && memory <= MEMORY;
-            assert!(std::env::var_os("MABUILD_BENCH_ASSERT").is_none() || held, "over the limit");
+        measure::plan(&project, &store, 1);
+        let stale = measure::plan(&project, &store, 3);
+        measure::fill_store(&project, &store);
+        let fresh = measure::plan(&project, &store, 3);
+        assert_eq!(fresh.kept, fresh.nodes);
+        for ((plan, how), before) in
+            [(stale, "stale"), (fresh, "fresh")].into_iter().zip(&mut before)
+        {
+            println!("{}", plan.show(&format!("{images} images × 9 platforms, {how}")));
+            if let Some((fewer, last)) = before {
+                let images = images / *fewer;
+                let growth = plan.took().as_secs_f64() / last.took().as_secs_f64();
+                let memory = plan.peak as f64 / last.peak as f64;
+                println!(
+                    "  {images} × the images: {growth:.1} × the time, {memory:.1} × the memory"
+                );
+                measure::must(growth <= STRAIGHT * images as f64, "more than linear");
+            }
+            let limit = SMALLEST + LIMIT.mul_f64(images as f64 / 100_000.0);
+            plan.hold(plan.took(), limit, MEMORY);
+            *before = Some((images, plan));
         }
-        last = Some(took);
     }
 }
 
 fn set_up(env: &TestEnv, images: usize) {
     let tree = Tar::default().dir("./", 0o755).file("hello", 0o644, "hello\n");
     env.write("tree.tar", tree.plain());
-    let mut file =
-        format!("mabuild 1\nplatforms {PLATFORMS}\nbase \"tree\" {{ rootfs \"tree.tar\" }}\n");
-    for image in 0..images {
-        let below =
-            if image % 10 == 0 { "tree".to_owned() } else { format!("image-{}", image - 1) };
-        file.push_str(&format!(
-            "image \"image-{image}\" {{\n    from \"{below}\"\n    steps {{\n        file \"/number\" \"{image}\\n\"\n        \
-             env PLATFORM=\"{{{{platform}}}}\"\n    }}\n    label \"org.example.number\" \"{image}\"\n}}\n\n"
-        ));
-    }
-    env.write("mabuild.kdl", file);
-}
-
-/// Wall time and highest memory of one plan.
-fn measure(env: &TestEnv) -> (Duration, u64) {
-    let output = std::fs::File::create(env.root.path().join("plan.json")).unwrap();
-    let mut command = env.command(&["graph", "plan", "--format", "json"]);
-    command.stdout(output).stderr(Stdio::null());
-    let start = Instant::now();
-    let mut child = command.spawn().unwrap();
-    let mut memory = 0;
-    loop {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
-        let high = status.ok().and_then(|text| {
-            let line = text.lines().find(|line| line.starts_with("VmHWM:"))?.to_owned();
-            line.split_whitespace().nth(1)?.parse::<u64>().ok()
-        });
-        memory = memory.max(high.unwrap_or(0) << 10);
-        if let Some(status) = child.try_wait().unwrap() {
-            assert!(status.success());
-            return (start.elapsed(), memory);
+    let main = format!(
+        "mabuild 1\nplatforms {PLATFORMS}\nbase \"tree\" {{ rootfs \"tree.tar\" }}\ninclude \"images-*.kdl\"\n"
+    );
+    env.write("mabuild.kdl", main);
+    for from in (0..images).step_by(FILE) {
+        let mut file = String::from("mabuild 1\n");
+        for image in from..images.min(from + FILE) {
+            let below =
+                if image % 10 == 0 { "tree".to_owned() } else { format!("image-{}", image - 1) };
+            write!(
+                file,
+                "image \"image-{image}\" {{\n    from \"{below}\"\n    steps {{\n        file \"/number\" \"{image}\\n\"\n        \
+                 env PLATFORM=\"{{{{platform}}}}\"\n    }}\n    label \"org.example.number\" \"{image}\"\n}}\n\n"
+            )
+            .unwrap();
         }
-        std::thread::sleep(Duration::from_millis(2));
+        env.write(&format!("images-{from:06}.kdl"), file);
     }
 }

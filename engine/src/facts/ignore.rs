@@ -4,7 +4,17 @@
 /// The patterns of one ignore file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ignore {
-    patterns: Vec<(bool, String)>,
+    patterns: Vec<Pattern>,
+}
+
+/// One pattern, read once: it is held against every file of a context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pattern {
+    /// Whether it takes files back.
+    negated: bool,
+    text: String,
+    /// The text again when it has wildcards; none when only the text itself fits.
+    glob: Option<Vec<char>>,
 }
 
 impl Ignore {
@@ -20,9 +30,10 @@ impl Ignore {
                 Some(rest) => (true, rest.trim()),
                 None => (false, line),
             };
-            let pattern = clean(pattern);
-            if !pattern.is_empty() {
-                patterns.push((negated, pattern));
+            let text = clean(pattern);
+            if !text.is_empty() {
+                let glob = text.contains(['*', '?', '[', '\\']).then(|| text.chars().collect());
+                patterns.push(Pattern { negated, text, glob });
             }
         }
         Self { patterns }
@@ -37,9 +48,9 @@ impl Ignore {
     /// above it decides.
     pub fn ignores(&self, path: &str) -> bool {
         let mut ignored = false;
-        for (negated, pattern) in &self.patterns {
-            if *negated == ignored && fits_or_above(pattern, path) {
-                ignored = !*negated;
+        for pattern in &self.patterns {
+            if pattern.negated == ignored && pattern.fits_or_above(path) {
+                ignored = !pattern.negated;
             }
         }
         ignored
@@ -47,7 +58,7 @@ impl Ignore {
 
     /// Whether nothing below an ignored folder can be taken back, so that it need not be read.
     pub fn prunes(&self, folder: &str) -> bool {
-        self.ignores(folder) && !self.patterns.iter().any(|(negated, _)| *negated)
+        self.ignores(folder) && !self.patterns.iter().any(|pattern| pattern.negated)
     }
 }
 
@@ -57,27 +68,44 @@ fn clean(pattern: &str) -> String {
     parts.join("/")
 }
 
-fn fits_or_above(pattern: &str, path: &str) -> bool {
-    glob_fits(pattern, path)
-        || path.match_indices('/').any(|(at, _)| glob_fits(pattern, &path[..at]))
+impl Pattern {
+    fn fits_or_above(&self, path: &str) -> bool {
+        match &self.glob {
+            Some(glob) => fits(glob, path, true),
+            None => path
+                .strip_prefix(&*self.text)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+        }
+    }
 }
 
 /// Whether a glob fits a whole path: `*` and `?` stay within a name, `**` crosses folders,
 /// `[a-z]` and `[^a]` are sets, `\` takes the next character as it is.
 pub fn glob_fits(pattern: &str, path: &str) -> bool {
-    let pattern: Vec<char> = pattern.chars().collect();
-    let path: Vec<char> = path.chars().collect();
+    fits(&pattern.chars().collect::<Vec<char>>(), path, false)
+}
+
+/// Whether a glob fits a whole path or, with `above`, a folder on the way to it.
+fn fits(pattern: &[char], path: &str, above: bool) -> bool {
     // Reachable pattern positions, advanced one character at a time: linear in both lengths.
     let mut states = vec![false; pattern.len() + 1];
+    let mut next = states.clone();
     states[0] = true;
-    close(&pattern, &mut states, None);
-    for (at, c) in path.iter().enumerate() {
-        let mut next = vec![false; pattern.len() + 1];
-        for from in (0..pattern.len()).filter(|s| states[*s]) {
-            advance(&pattern, from, *c, &mut next);
+    close(pattern, &mut states, None);
+    for c in path.chars() {
+        if above && c == '/' && states[pattern.len()] {
+            return true;
         }
-        close(&pattern, &mut next, Some(path[at]));
-        states = next;
+        next.fill(false);
+        for from in (0..pattern.len()).filter(|s| states[*s]) {
+            advance(pattern, from, c, &mut next);
+        }
+        // Most files differ from most patterns in their first characters.
+        if !next.contains(&true) {
+            return false;
+        }
+        close(pattern, &mut next, Some(c));
+        std::mem::swap(&mut states, &mut next);
     }
     states[pattern.len()]
 }
@@ -195,5 +223,19 @@ mod tests {
         assert!(ignore.ignores("docs/a"));
         assert!(!ignore.prunes("target"));
         assert!(Ignore::parse("target").prunes("target"));
+    }
+
+    #[test]
+    fn a_pattern_covers_what_is_below_what_it_fits() {
+        let ignores = |pattern: &str, path: &str| Ignore::parse(pattern).ignores(path);
+        for pattern in ["a/b", "a/*", "a/?", "*/b", "**/b", "\\a/b", "a/[b]"] {
+            assert!(ignores(pattern, "a/b"), "{pattern}");
+            assert!(ignores(pattern, "a/b/c/d"), "{pattern}");
+            assert!(!ignores(pattern, "a"), "{pattern}");
+            assert!(!ignores(pattern, "x/y"), "{pattern}");
+        }
+        assert!(!ignores("a/b", "a/bc"));
+        assert!(!ignores("a/?", "a/bc/d"));
+        assert!(!ignores("é", "éé"));
     }
 }

@@ -175,6 +175,11 @@ impl Facts {
         self.upstreams.insert(ask, answer);
     }
 
+    /// Whether anything could not be found out.
+    pub fn has_errors(&self) -> bool {
+        self.files.values().any(Result::is_err) || self.upstreams.values().any(Result::is_err)
+    }
+
     /// The files of a `copy`.
     pub fn files(&self, ask: &FilesAsk) -> Result<Arc<FileSet>, String> {
         let answer = self.files.get(ask).cloned();

@@ -1,15 +1,19 @@
 //! The graph over (image × platform). Closed, resolved and acyclic once built.
 //!
 //! Knows no executor, key, file or KDL. Names are stored once per thing, never per platform.
+//! petgraph finds rings and an order while the graph is built; what is kept are flat rows.
 
+mod order;
+mod rows;
 mod select;
 
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, OnceLock};
 
 use mabuild_lang::platform::Platform;
-use petgraph::Direction;
-use petgraph::graph::{DiGraph, NodeIndex};
-use petgraph::visit::EdgeRef;
+
+use order::{Order, order};
+use rows::Rows;
 
 pub use select::{SelectError, Selection, named_by, select};
 
@@ -94,14 +98,21 @@ pub struct Graph {
     things: Vec<Thing>,
     platforms: Vec<Platform>,
     groups: Vec<Arc<str>>,
-    dag: DiGraph<Node, EdgeKind, u32>,
-    order: Vec<NodeId>,
+    nodes: Vec<Node>,
+    parents: Rows,
+    children: Rows,
+    order: Order,
+    /// Made when the first name is looked up: most graphs are planned whole.
+    names: OnceLock<HashMap<Arc<str>, ThingId>>,
 }
 
 /// Collects things and edges; [`Builder::build`] checks and closes the graph.
 #[derive(Debug, Default)]
 pub struct Builder {
     graph: Graph,
+    groups: HashSet<Arc<str>>,
+    /// Child, parent, why; of equal pairs the last counts.
+    needs: Vec<(ThingId, ThingId, EdgeKind)>,
 }
 
 /// The nodes that need each other in a ring.
@@ -121,17 +132,14 @@ impl Builder {
     ) -> ThingId {
         let graph = &mut self.graph;
         let id = ThingId(graph.things.len() as u32);
-        let first = graph.dag.node_count() as u32;
+        let first = graph.nodes.len() as u32;
         let platforms: Vec<u16> = platforms.iter().map(|p| graph.platform_number(p)).collect();
         for platform in &platforms {
-            graph.dag.add_node(Node { thing: id, part: Part::On(*platform) });
+            graph.nodes.push(Node { thing: id, part: Part::On(*platform) });
         }
-        let index = graph.dag.add_node(Node { thing: id, part: Part::Index });
-        for at in 0..platforms.len() as u32 {
-            graph.dag.add_edge(NodeIndex::from(first + at), index, EdgeKind::Member);
-        }
+        graph.nodes.push(Node { thing: id, part: Part::Index });
         for group in &groups {
-            if !graph.groups.contains(group) {
+            if self.groups.insert(group.clone()) {
                 graph.groups.push(group.clone());
             }
         }
@@ -149,36 +157,47 @@ impl Builder {
     /// Says that `child` on a platform needs `parent` on the same platform. Platforms that the
     /// parent lacks are passed over: linking has refused them before.
     pub fn edge(&mut self, parent: ThingId, child: ThingId, kind: EdgeKind) {
-        let Some(of_child) = self.graph.things.get(child.0 as usize) else { return };
-        for (at, platform) in of_child.platforms.clone().into_iter().enumerate() {
-            let child_node = NodeIndex::from(of_first(&self.graph, child) + at as u32);
-            let Some(parent_node) = self.graph.on(parent, platform) else { continue };
-            let parent_node = NodeIndex::from(parent_node.0);
-            // A child has few parents, a parent may have thousands of children: look from below.
-            let mut above = self.graph.dag.edges_directed(child_node, Direction::Incoming);
-            if let Some(known) = above.find(|edge| edge.source() == parent_node).map(|e| e.id()) {
-                self.graph.dag[known] = kind;
-            } else {
-                self.graph.dag.add_edge(parent_node, child_node, kind);
-            }
+        let known = |thing: ThingId| (thing.0 as usize) < self.graph.things.len();
+        if known(parent) && known(child) {
+            self.needs.push((child, parent, kind));
         }
     }
 
     /// Checks that there is no cycle and orders the nodes.
     pub fn build(mut self) -> Result<Graph, Cycle> {
-        let order = petgraph::algo::toposort(&self.graph.dag, None);
-        match order {
-            Ok(order) => {
-                self.graph.order = order.into_iter().map(|n| NodeId(n.index() as u32)).collect();
-                Ok(self.graph)
-            }
-            Err(at) => Err(Cycle(self.graph.name(NodeId(at.node_id().index() as u32)))),
-        }
+        let mut graph = self.graph;
+        // A stable sort, so that of an edge that was told twice the last word stands first.
+        self.needs.reverse();
+        self.needs.sort_by_key(|(child, parent, _)| (*child, *parent));
+        self.needs.dedup_by_key(|(child, parent, _)| (*child, *parent));
+        graph.parents = parents(&graph, &self.needs);
+        graph.children = graph.parents.turned();
+        let needs = self.needs.iter().map(|(child, parent, _)| (*child, *parent));
+        graph.order = order(&graph, &graph.parents, needs)?;
+        Ok(graph)
     }
 }
 
-fn of_first(graph: &Graph, thing: ThingId) -> u32 {
-    graph.things.get(thing.0 as usize).map_or(0, |t| t.first)
+/// What each node needs: its thing's parents on its own platform, or the parts of an index.
+/// `needs` is sorted.
+fn parents(graph: &Graph, needs: &[(ThingId, ThingId, EdgeKind)]) -> Rows {
+    let platforms = graph.nodes.len().div_ceil(graph.things.len().max(1));
+    let edges = graph.nodes.len() + needs.len().saturating_mul(platforms);
+    let mut rows = Rows::with_capacity(graph.nodes.len(), edges);
+    let mut of_things = needs.chunk_by(|a, b| a.0 == b.0).peekable();
+    for thing in graph.thing_ids() {
+        let is_own = |chunk: &&[(ThingId, ThingId, EdgeKind)]| {
+            chunk.first().is_some_and(|(child, ..)| *child == thing)
+        };
+        let above = of_things.next_if(is_own).unwrap_or_default();
+        for platform in &graph.thing(thing).platforms {
+            rows.push(above.iter().filter_map(|(_, parent, kind)| {
+                graph.on(*parent, *platform).map(|node| (node, *kind))
+            }));
+        }
+        rows.push(graph.parts(thing).map(|part| (part, EdgeKind::Member)));
+    }
+    rows
 }
 
 impl Graph {
@@ -194,11 +213,16 @@ impl Graph {
 
     /// The id of a name.
     pub fn find(&self, name: &str) -> Option<ThingId> {
-        self.things.iter().position(|t| &*t.name == name).map(|at| ThingId(at as u32))
+        let names = self.names.get_or_init(|| {
+            let ids = self.thing_ids().map(|id| (self.thing(id).name.clone(), id));
+            // Names are unique once linked; of equal ones the first is found.
+            ids.rev().collect()
+        });
+        names.get(name).copied()
     }
 
     /// Ids of all things.
-    pub fn thing_ids(&self) -> impl Iterator<Item = ThingId> + use<> {
+    pub fn thing_ids(&self) -> impl DoubleEndedIterator<Item = ThingId> + use<> {
         (0..self.things.len() as u32).map(ThingId)
     }
 
@@ -214,7 +238,7 @@ impl Graph {
 
     /// Number of nodes.
     pub fn len(&self) -> usize {
-        self.dag.node_count()
+        self.nodes.len()
     }
 
     /// Whether there is no node at all.
@@ -222,14 +246,21 @@ impl Graph {
         self.len() == 0
     }
 
-    /// All nodes, each after all that it needs.
+    /// All nodes, each after all that it needs: level by level, and each level in the order of
+    /// the file.
     pub fn order(&self) -> &[NodeId] {
-        &self.order
+        &self.order.nodes
+    }
+
+    /// How many nodes stand above one another on the longest way from a node up. Nodes of one
+    /// level do not need each other.
+    pub fn level(&self, id: NodeId) -> u32 {
+        self.order.levels.get(id.0 as usize).copied().unwrap_or(0)
     }
 
     /// A node by its id.
     pub fn node(&self, id: NodeId) -> Node {
-        self.dag[NodeIndex::from(id.0)]
+        self.nodes[id.0 as usize]
     }
 
     /// The platform of a node, none for an index.
@@ -270,38 +301,24 @@ impl Graph {
 
     /// What a node needs, with the reason, in no particular order.
     pub fn parents(&self, id: NodeId) -> impl Iterator<Item = (NodeId, EdgeKind)> + '_ {
-        self.neighbours(id, Direction::Incoming)
+        self.parents.of(id)
     }
 
     /// What needs a node, with the reason, in no particular order.
     pub fn children(&self, id: NodeId) -> impl Iterator<Item = (NodeId, EdgeKind)> + '_ {
-        self.neighbours(id, Direction::Outgoing)
+        self.children.of(id)
     }
 
     /// What a thing needs: `from` and `copy from=`, each parent once, sorted.
     pub fn thing_parents(&self, id: ThingId) -> Vec<(ThingId, EdgeKind)> {
         let mut out: Vec<(ThingId, EdgeKind)> = self
             .parts(id)
-            .flat_map(|node| self.parents(node).collect::<Vec<_>>())
+            .flat_map(|node| self.parents(node))
             .map(|(parent, kind)| (self.node(parent).thing, kind))
             .collect();
         out.sort_unstable();
         out.dedup();
         out
-    }
-
-    fn neighbours(
-        &self,
-        id: NodeId,
-        direction: Direction,
-    ) -> impl Iterator<Item = (NodeId, EdgeKind)> + '_ {
-        self.dag.edges_directed(NodeIndex::from(id.0), direction).map(move |edge| {
-            let other = match direction {
-                Direction::Incoming => edge.source(),
-                Direction::Outgoing => edge.target(),
-            };
-            (NodeId(other.index() as u32), *edge.weight())
-        })
     }
 
     fn platform_number(&mut self, platform: &Platform) -> u16 {
@@ -360,5 +377,42 @@ pub(crate) mod tests {
         b.edge(x, y, EdgeKind::From);
         b.edge(y, x, EdgeKind::CopyFrom);
         assert!(b.build().is_err());
+    }
+
+    #[test]
+    fn of_an_edge_that_is_told_twice_the_last_word_counts() {
+        let p = [Platform::parse("linux/amd64").unwrap()];
+        let mut b = Builder::default();
+        let x = b.thing("x".into(), ThingKind::Image, &p, vec![], vec![]);
+        let y = b.thing("y".into(), ThingKind::Image, &p, vec![], vec![]);
+        b.edge(x, y, EdgeKind::CopyFrom);
+        b.edge(x, y, EdgeKind::From);
+        let g = b.build().unwrap();
+        let below = |thing| g.parents(g.parts(thing).next().unwrap()).collect::<Vec<_>>();
+        assert_eq!(below(x), []);
+        assert_eq!(below(y), [(g.parts(x).next().unwrap(), EdgeKind::From)]);
+    }
+
+    #[test]
+    fn things_may_need_each_other_on_different_platforms() {
+        let p = |s: &str| Platform::parse(s).unwrap();
+        let (a, b, c) = (p("linux/amd64"), p("linux/arm64"), p("linux/386"));
+        let mut builder = Builder::default();
+        let image = ThingKind::Image;
+        let x = builder.thing("x".into(), image, &[a.clone(), c.clone()], vec![], vec![]);
+        let y = builder.thing("y".into(), image, &[a, b.clone()], vec![], vec![]);
+        let z = builder.thing("z".into(), image, &[b, c], vec![], vec![]);
+        builder.edge(x, y, EdgeKind::From);
+        builder.edge(y, z, EdgeKind::From);
+        builder.edge(z, x, EdgeKind::CopyFrom);
+        let g = builder.build().unwrap();
+        for node in (0..g.len() as u32).map(NodeId) {
+            assert!(g.parents(node).all(|(parent, _)| g.level(parent) < g.level(node)));
+            for (child, kind) in g.children(node) {
+                assert!(g.parents(child).any(|edge| edge == (node, kind)));
+            }
+        }
+        let levels: Vec<u32> = g.order().iter().map(|node| g.level(*node)).collect();
+        assert_eq!(levels, [0, 0, 0, 1, 1, 1, 2, 2, 2]);
     }
 }

@@ -8,12 +8,14 @@
 //! settings. Never in a key: mtimes, absolute paths, host names, users, locale, clock, spans.
 
 mod diff;
+mod hasher;
 mod record;
 
 use crate::facts::{FileFact, FileKind, FileSet, PackagePin, Pin};
 use crate::spec::{BuildSpec, Copy, Inputs, Op, ParentDigest, Settings, Source, Spec, Stage, Step};
 
 pub use diff::{Change, diff};
+use hasher::Hasher;
 pub use record::{RECORD_FORMAT, Record};
 
 /// Version of the encoding; part of every key.
@@ -114,41 +116,6 @@ impl<'a> Name<'a> {
     }
 }
 
-/// Hashes every field with its name, a tag for the kind of value, and lengths before all text.
-#[derive(Default)]
-struct Hasher(blake3::Hasher);
-
-impl Hasher {
-    fn bytes(&mut self, tag: u8, bytes: &[u8]) {
-        self.0.update(&[tag]);
-        self.0.update(&(bytes.len() as u64).to_le_bytes());
-        self.0.update(bytes);
-    }
-
-    fn name(&mut self, name: &Name<'_>) {
-        if let Some(outer) = name.outer {
-            self.name(outer);
-        }
-        match name.part {
-            Part::Field(text) => self.bytes(b'f', text.as_bytes()),
-            Part::At(position) => self.bytes(b'i', &(position as u64).to_le_bytes()),
-        }
-    }
-}
-
-impl Sink for Hasher {
-    fn field(&mut self, name: &Name<'_>, value: Value<'_>) {
-        self.name(name);
-        match value {
-            Value::Text(text) => self.bytes(b't', text.as_bytes()),
-            Value::Number(number) => self.bytes(b'n', &number.to_le_bytes()),
-            Value::Mode(mode) => self.bytes(b'm', &mode.to_le_bytes()),
-            Value::Digest(digest) => self.bytes(b'd', digest),
-            Value::Unset => self.bytes(b'u', &[]),
-        }
-    }
-}
-
 /// The key of a build.
 pub fn key(spec: &BuildSpec) -> Key {
     hash(|sink| {
@@ -170,7 +137,7 @@ fn hash(fill: impl FnOnce(&mut Hasher)) -> Key {
     let mut hasher = Hasher::default();
     hasher.bytes(b'v', format!("mabuild-key-{KEY_FORMAT}").as_bytes());
     fill(&mut hasher);
-    Key(*hasher.0.finalize().as_bytes())
+    hasher.finish()
 }
 
 /// The digest of a file set: each match with its files by path, mode and content.

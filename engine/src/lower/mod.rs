@@ -19,7 +19,7 @@ use crate::graph::{Builder, Cycle, EdgeKind, Graph, NodeId, Part, ThingId, Thing
 use crate::spec::{Asked, AskedSpec, Copy, Inputs, Op, Settings, Source, Spec, Step};
 
 /// A config with its graph.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lowered {
     /// The graph.
     pub graph: Arc<Graph>,

@@ -36,6 +36,11 @@ impl Files for Disk {
         } else {
             fixed
         };
+        // Only `**` reaches deeper than the pattern has parts.
+        let deepest = match pattern.contains("**") {
+            true => usize::MAX,
+            false => Path::new(pattern).components().count(),
+        };
         let mut found = Vec::new();
         let mut seen = 0;
         let mut open = vec![start];
@@ -50,7 +55,10 @@ impl Files for Disk {
                 }
                 let path = dir.join(entry.file_name());
                 match entry.file_type() {
-                    Ok(kind) if kind.is_dir() => open.push(path),
+                    Ok(kind) if kind.is_dir() => {
+                        let deep = path.components().count() >= deepest;
+                        open.extend((!deep).then_some(path));
+                    }
                     _ if glob.is_match(&path) => found.push(path.to_string_lossy().into_owned()),
                     _ => {}
                 }

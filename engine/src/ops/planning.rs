@@ -1,8 +1,9 @@
 //! Plan: selection, facts, specs, keys, actions.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use mabuild_lang::source::Span;
 use rayon::prelude::*;
 
 use super::{Env, ErrorKind, OpError, Project, RunRequest};
@@ -10,11 +11,14 @@ use crate::event::{Event, Listener};
 use crate::facts::{Facts, FilesAsk, UpstreamAsk};
 use crate::graph::{Graph, NodeId, Selection, select};
 use crate::key::{Key, Record};
-use crate::lower::Lowered;
-use crate::plan::{History, Plan, Reason, Request, SpecError, own, plan as make_plan};
-use crate::spec::{AskedSpec, Draft, DraftSpec, Inputs, Op, Source};
+use crate::lower::{LowerError, Lowered};
+use crate::plan::{History, Plan, Reason, Request, SpecError, Specs, own, plan as make_plan};
+use crate::spec::{AskedSpec, Copy, Draft, DraftSpec, Inputs, Op, Source};
 use crate::store::Store;
 use crate::track::{Tracking, find_facts};
+
+/// Nodes that one thread asks for facts at least.
+const ASKED: usize = 256;
 
 /// A plan with what it was made from.
 #[derive(Debug)]
@@ -24,7 +28,7 @@ pub struct Planning {
     /// What is to be done.
     pub plan: Plan,
     /// The spec of each platform node.
-    pub specs: Arc<HashMap<NodeId, Result<DraftSpec, SpecError>>>,
+    pub specs: Arc<dyn Specs>,
     /// Nodes that are built even when nothing changed.
     pub forced: HashSet<NodeId>,
 }
@@ -38,6 +42,10 @@ struct Remembered<'a> {
 impl History for Remembered<'_> {
     fn result(&self, key: &Key) -> Option<Arc<str>> {
         self.store.result(key).map(|row| row.digest.into())
+    }
+
+    fn results(&self, keys: &[Key]) -> Vec<Option<Arc<str>>> {
+        self.store.digests(keys)
     }
 
     fn last(&self, node: &str) -> Option<Record> {
@@ -69,12 +77,12 @@ pub fn explain(env: &Env, project: &Project, request: &RunRequest) -> Result<Exp
     let store = Arc::new(store);
     let planning = plan_in(project, request, &store, &tracking(env, request, &store, None)?)?;
     let history = Remembered { store: &store, project: &project.name };
-    let own = own(&lowered(project)?.graph, &planning.plan, &planning.specs, &history);
+    let own = own(&lowered(project)?.graph, &planning.plan, &*planning.specs, &history);
     Ok(Explained { planning, own })
 }
 
 /// The graph of a project without errors.
-pub(super) fn lowered(project: &Project) -> Result<&Lowered, OpError> {
+pub(super) fn lowered(project: &Project) -> Result<&Arc<Lowered>, OpError> {
     project.lowered.as_ref().ok_or_else(|| {
         OpError::new(
             ErrorKind::User,
@@ -109,13 +117,13 @@ pub(super) fn plan_in(
         true => HashSet::new(),
         false => chosen(graph, &request.force, request)?.targets.into_iter().collect(),
     };
-    let specs = Arc::new(specs(lowered, &selection, tracking));
+    let specs: Arc<dyn Specs> = Arc::new(Drafts::new(lowered, &selection, tracking));
     let history = Remembered { store, project: &project.name };
     let plan = make_plan(
         graph,
         &Request {
             selection: &selection,
-            specs: &specs,
+            specs: &*specs,
             history: &history,
             forced: &|node| forced.contains(&node),
         },
@@ -123,77 +131,123 @@ pub(super) fn plan_in(
     Ok(Planning { selection, plan, specs, forced })
 }
 
-type Specs = HashMap<NodeId, Result<DraftSpec, SpecError>>;
-
-fn specs(lowered: &Lowered, selection: &Selection, tracking: &Tracking) -> Specs {
-    let asked: Vec<(NodeId, Result<AskedSpec, SpecError>)> = selection
-        .needed
-        .par_iter()
-        .filter_map(|node| {
-            let spec = lowered.spec(*node)?.map_err(|e| SpecError {
-                message: e.message,
-                span: Some(e.span),
-                blames_upstream: false,
-            });
-            Some((*node, spec))
-        })
-        .collect();
-    let facts = facts(&asked, tracking);
-    asked
-        .into_par_iter()
-        .map(|(node, spec)| {
-            let draft = spec.and_then(|spec| draft(lowered, node, &spec, &facts));
-            (node, draft)
-        })
-        .collect()
+/// Specs with their facts. Made when they are asked for: held for every node, they would be most
+/// of the memory of a plan.
+#[derive(Debug)]
+struct Drafts {
+    lowered: Arc<Lowered>,
+    facts: Facts,
+    /// Nodes whose spec may not be known.
+    doubtful: HashSet<NodeId>,
 }
 
-fn draft(
-    lowered: &Lowered,
-    node: NodeId,
-    spec: &AskedSpec,
-    facts: &Facts,
-) -> Result<DraftSpec, SpecError> {
-    // A missing file is shown at its own instruction.
-    for step in &spec.steps {
-        if let Op::Copy(crate::spec::Copy { inputs: Inputs::Context(ask), .. }) = &step.op
-            && let Err(message) = facts.files(ask)
-        {
-            return Err(SpecError { message, span: Some(step.span), blames_upstream: false });
+impl Drafts {
+    /// Finds out what the specs of a selection ask of the world outside.
+    fn new(lowered: &Arc<Lowered>, selection: &Selection, tracking: &Tracking) -> Self {
+        let asks = selection
+            .needed
+            .par_iter()
+            .with_min_len(ASKED)
+            .filter_map(|node| Some((*node, lowered.spec(*node)?)))
+            .fold(Asks::default, |asks, (node, spec)| asks.with(node, spec))
+            .reduce(Asks::default, Asks::and);
+        let mut files: Vec<FilesAsk> = asks.files.into_iter().collect();
+        // Neighbours read the same folders.
+        files.sort_unstable_by(|a, b| {
+            (&a.context, &a.sources, &a.checksum).cmp(&(&b.context, &b.sources, &b.checksum))
+        });
+        let mut seen = HashSet::new();
+        let mut upstreams = asks.upstreams;
+        upstreams.retain(|ask| seen.insert(ask.clone()));
+        let facts = find_facts(tracking, files, upstreams);
+        let mut doubtful: HashSet<NodeId> = asks.failed.into_iter().collect();
+        if facts.has_errors() {
+            doubtful.extend(asks.asking);
         }
+        Self { lowered: lowered.clone(), facts, doubtful }
     }
-    let span = lowered.span(lowered.graph.node(node).thing);
-    let wrong =
-        |message: String, blames_upstream: bool| SpecError { message, span, blames_upstream };
-    spec.advance::<Draft, SpecError>(
-        |parent| Ok(*parent),
-        |ask| facts.files(ask).map_err(|message| wrong(message, false)),
-        |ask| facts.upstream(ask).map_err(|e| wrong(e.message, e.blames_upstream)),
-    )
 }
 
-fn facts(asked: &[(NodeId, Result<AskedSpec, SpecError>)], tracking: &Tracking) -> Facts {
-    let mut files: BTreeSet<(Arc<str>, Vec<String>, Option<String>)> = BTreeSet::new();
-    let mut upstreams: Vec<UpstreamAsk> = Vec::new();
-    let mut seen = HashSet::new();
-    for spec in asked.iter().filter_map(|(_, spec)| spec.as_ref().ok()) {
-        if let Source::Upstream(ask) = &spec.source
-            && seen.insert(ask)
-        {
-            upstreams.push(ask.clone());
+impl Specs for Drafts {
+    fn spec(&self, node: NodeId) -> Result<DraftSpec, SpecError> {
+        let here = self.lowered.span(self.lowered.graph.node(node).thing);
+        let wrong = |message: String, span: Option<Span>, blames_upstream: bool| SpecError {
+            message,
+            span,
+            blames_upstream,
+        };
+        let asked = match self.lowered.spec(node) {
+            Some(asked) => asked.map_err(|e| wrong(e.message, Some(e.span), false))?,
+            None => return Err(wrong("no spec is made for it".to_owned(), here, false)),
+        };
+        // A missing file is shown at its own instruction.
+        for (span, ask) in files_of(&asked) {
+            self.facts.files(ask).map_err(|message| wrong(message, Some(span), false))?;
         }
-        for step in &spec.steps {
-            if let Op::Copy(crate::spec::Copy { inputs: Inputs::Context(ask), .. }) = &step.op {
-                let FilesAsk { context, sources, checksum } = ask.clone();
-                files.insert((context, sources, checksum));
+        asked.advance::<Draft, SpecError>(
+            Ok,
+            |ask| self.facts.files(&ask).map_err(|message| wrong(message, here, false)),
+            |ask| self.facts.upstream(&ask).map_err(|e| wrong(e.message, here, e.blames_upstream)),
+        )
+    }
+
+    fn is_doubtful(&self, node: NodeId) -> bool {
+        self.doubtful.contains(&node)
+    }
+}
+
+/// The files of contexts that a spec copies, with the place of the instruction.
+fn files_of(spec: &AskedSpec) -> impl Iterator<Item = (Span, &FilesAsk)> {
+    spec.steps.iter().filter_map(|step| match &step.op {
+        Op::Copy(Copy { inputs: Inputs::Context(ask), .. }) => Some((step.span, ask)),
+        _ => None,
+    })
+}
+
+/// What specs ask of the world outside.
+#[derive(Default)]
+struct Asks {
+    files: HashSet<FilesAsk>,
+    upstreams: Vec<UpstreamAsk>,
+    /// Nodes that ask for anything.
+    asking: Vec<NodeId>,
+    /// Nodes without a spec.
+    failed: Vec<NodeId>,
+}
+
+impl Asks {
+    fn with(mut self, node: NodeId, spec: Result<AskedSpec, LowerError>) -> Self {
+        let Ok(spec) = spec else {
+            self.failed.push(node);
+            return self;
+        };
+        let mut asking = false;
+        for (_, ask) in files_of(&spec) {
+            asking = true;
+            if !self.files.contains(ask) {
+                self.files.insert(ask.clone());
             }
         }
+        if let Source::Upstream(ask) = spec.source {
+            asking = true;
+            self.upstreams.push(ask);
+        }
+        if asking {
+            self.asking.push(node);
+        }
+        self
     }
-    let files = files
-        .into_iter()
-        .map(|(context, sources, checksum)| FilesAsk { context, sources, checksum })
-        .collect();
-    find_facts(tracking, files, upstreams)
+
+    fn and(mut self, mut other: Self) -> Self {
+        self.upstreams.append(&mut other.upstreams);
+        self.asking.append(&mut other.asking);
+        self.failed.append(&mut other.failed);
+        if self.files.len() < other.files.len() {
+            std::mem::swap(&mut self.files, &mut other.files);
+        }
+        self.files.extend(other.files);
+        self
+    }
 }
 
 /// The adapters that look at the world outside; what they download is told to the listener.

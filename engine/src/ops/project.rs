@@ -40,14 +40,14 @@ pub struct Project {
     /// Diagnostics and sources; what the files say is in `lowered`.
     pub loaded: Loaded,
     /// The graph; none when the file has errors.
-    pub lowered: Option<Lowered>,
+    pub lowered: Option<Arc<Lowered>>,
 }
 
 impl Project {
     /// Leaves the tests of images out.
     pub fn skip_tests(&mut self) {
         if let Some(lowered) = &mut self.lowered {
-            lowered.skip_tests();
+            Arc::make_mut(lowered).skip_tests();
         }
     }
 }
@@ -86,11 +86,11 @@ pub fn open(env: &Env, request: &ProjectRequest) -> Result<Project, OpError> {
     let disk = Disk { root: root.clone() };
     let epoch = source_date(env)?;
     let vars = vars(env, request)?;
-    let mut loaded = mabuild_lang::load(&name, &disk, &vars);
+    let loaded = mabuild_lang::load(&name, &disk, &vars);
     let lowered = match loaded.has_errors() {
         true => None,
         false => {
-            let config = Arc::new(std::mem::take(&mut loaded.config));
+            let config = loaded.config.clone();
             let native = |arch: &&'static str| qemu::runs_natively(host_arch(), "linux", arch);
             let known = Platform::known().filter_map(|platform| platform.split('/').nth(1));
             let surroundings = Surroundings {
@@ -101,7 +101,7 @@ pub fn open(env: &Env, request: &ProjectRequest) -> Result<Project, OpError> {
             let lowered = lower(config, surroundings).map_err(|e| {
                 OpError::new(ErrorKind::Bug, "mabuild::engine::cycle", e.to_string())
             })?;
-            Some(lowered)
+            Some(Arc::new(lowered))
         }
     };
     let id = std::fs::canonicalize(&main).unwrap_or_else(|_| main.clone());

@@ -237,7 +237,7 @@ fn finish(
         }
     }
     let rows = moved.iter().filter_map(|(name, node, key, digest)| {
-        let draft = planning.specs.get(node)?.as_ref().ok()?;
+        let draft = planning.specs.spec(*node).ok()?;
         let spec = resolve(draft, &|p| result(p).ok_or(p)).ok()?;
         Some((name.clone(), *key, &**digest, Record::of(&spec)))
     });

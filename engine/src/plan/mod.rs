@@ -1,25 +1,32 @@
 //! (graph, specs, history, request) to a plan: what a rebuild would do to each node, and why.
 //! Pure; planning and rebuilding ask the same questions through [`History`].
+//!
+//! A level of the graph is planned side by side. Specs are made for a few nodes at a time and
+//! dropped with their key, so that a plan of a million nodes holds no million specs.
 
 mod between;
 mod blast;
 mod own;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use between::{Became, Cause, Compared, State, States, between};
 pub use blast::{Blast, Past, Reached, Seed, blast};
 pub use own::own;
+use rayon::prelude::*;
 
-use crate::graph::{Graph, NodeId, Part, Selection};
-use crate::key::{Change, Key, Record, diff, hash_fields, key};
+use crate::graph::{EdgeKind, Graph, NodeId, Part, Selection};
+use crate::key::{Change, Key, Record, Value, diff, hash_fields, key};
 use crate::spec::{BuildSpec, DraftSpec, ParentDigest};
 
 /// What is remembered of earlier builds.
 pub trait History: Sync {
     /// The manifest or index digest that a key gave, when it is still in the store.
     fn result(&self, key: &Key) -> Option<Arc<str>>;
+    /// [`History::result`] of many keys, in their order.
+    fn results(&self, keys: &[Key]) -> Vec<Option<Arc<str>>> {
+        keys.iter().map(|key| self.result(key)).collect()
+    }
     /// What was hashed when a node (`name@platform`) was last built in this project.
     fn last(&self, node: &str) -> Option<Record>;
 }
@@ -88,8 +95,11 @@ pub struct Planned {
 pub struct Plan {
     /// The nodes.
     pub nodes: Vec<Planned>,
-    at: HashMap<NodeId, usize>,
+    /// Position of each node of the graph in `nodes`, [`NOWHERE`] for those that are not planned.
+    at: Vec<u32>,
 }
+
+const NOWHERE: u32 = u32::MAX;
 
 impl Plan {
     /// A plan of nodes that come after what they need.
@@ -100,13 +110,17 @@ impl Plan {
     }
 
     fn push(&mut self, planned: Planned) {
-        self.at.insert(planned.node, self.nodes.len());
+        let node = planned.node.0 as usize;
+        if self.at.len() <= node {
+            self.at.resize(node + 1, NOWHERE);
+        }
+        self.at[node] = self.nodes.len() as u32;
         self.nodes.push(planned);
     }
 
     /// The plan of one node.
     pub fn get(&self, node: NodeId) -> Option<&Planned> {
-        self.at.get(&node).and_then(|at| self.nodes.get(*at))
+        self.at.get(node.0 as usize).and_then(|at| self.nodes.get(*at as usize))
     }
 
     /// Whether nothing is to be done.
@@ -126,66 +140,186 @@ pub struct SpecError {
     pub blames_upstream: bool,
 }
 
+/// Gives the spec of each platform node, made anew each time it is asked for.
+pub trait Specs: std::fmt::Debug + Send + Sync {
+    /// The spec of a node, or why it is not known.
+    fn spec(&self, node: NodeId) -> Result<DraftSpec, SpecError>;
+    /// Whether the spec of a node may not be known. Where it is sure to be, a node that waits for
+    /// another is planned without it.
+    fn is_doubtful(&self, node: NodeId) -> bool;
+}
+
 /// Answers for a plan.
 pub struct Request<'a> {
     /// The nodes to plan.
     pub selection: &'a Selection,
     /// The spec of each platform node.
-    pub specs: &'a HashMap<NodeId, Result<DraftSpec, SpecError>>,
+    pub specs: &'a dyn Specs,
     /// What is remembered.
     pub history: &'a dyn History,
     /// Nodes that are built even when nothing changed.
-    pub forced: &'a dyn Fn(NodeId) -> bool,
+    pub forced: &'a (dyn Fn(NodeId) -> bool + Sync),
 }
+
+/// Nodes that one thread plans at once: their results are one question to the history.
+const SHARE: usize = 128;
+/// Nodes planned before they are put into the plan, so that little is held twice.
+const WAVE: usize = 1 << 14;
 
 /// Plans every needed node.
 pub fn plan(graph: &Graph, request: &Request<'_>) -> Plan {
-    let mut plan = Plan::default();
-    for node in &request.selection.needed {
-        let planned = match graph.node(*node).part {
-            Part::On(_) => platform(graph, *node, request, &plan),
-            Part::Index => index(graph, *node, request, &plan),
-        };
-        plan.push(planned);
+    let needed = &request.selection.needed;
+    let mut plan = Plan { nodes: Vec::with_capacity(needed.len()), at: vec![NOWHERE; graph.len()] };
+    let platforms: Vec<String> = graph.platforms().iter().map(ToString::to_string).collect();
+    for level in needed.chunk_by(|a, b| graph.level(*a) == graph.level(*b)) {
+        for wave in level.chunks(WAVE) {
+            let planner = Planner { graph, request, plan: &plan, platforms: &platforms };
+            let planned: Vec<Vec<Planned>> = match wave.len() {
+                // A graph of many small levels must not pay for threads.
+                0..=SHARE => vec![planner.share(wave)],
+                _ => wave.par_chunks(SHARE).map(|share| planner.share(share)).collect(),
+            };
+            planned.into_iter().flatten().for_each(|planned| plan.push(planned));
+        }
     }
     plan
 }
 
-fn platform(graph: &Graph, node: NodeId, request: &Request<'_>, plan: &Plan) -> Planned {
-    let planned = |action, reason, key| Planned { node, action, reason, key };
-    let draft = match request.specs.get(&node) {
-        Some(Ok(draft)) => draft,
-        Some(Err(e)) => {
-            let SpecError { message, span, blames_upstream } = e.clone();
-            let reason = Reason::Unknowable { message, span, blames_upstream };
-            return planned(Action::Refused, reason, None);
+/// Plans nodes whose parents are planned.
+struct Planner<'a> {
+    graph: &'a Graph,
+    request: &'a Request<'a>,
+    /// All levels above.
+    plan: &'a Plan,
+    /// Text of each platform.
+    platforms: &'a [String],
+}
+
+/// A node on the way to its plan.
+enum Half {
+    Planned(Planned),
+    /// The history is to say whether the key has a result.
+    Keyed(NodeId, Key, Option<Box<BuildSpec>>),
+}
+
+impl Planner<'_> {
+    /// Plans some nodes that do not need each other.
+    fn share(&self, nodes: &[NodeId]) -> Vec<Planned> {
+        let halves: Vec<Half> = nodes
+            .iter()
+            .map(|node| match self.graph.node(*node).part {
+                Part::On(_) => self.platform(*node),
+                Part::Index => self.index(*node),
+            })
+            .collect();
+        let keys: Vec<Key> = halves
+            .iter()
+            .filter_map(|half| match half {
+                Half::Keyed(_, key, _) => Some(*key),
+                Half::Planned(_) => None,
+            })
+            .collect();
+        let mut results = match keys.is_empty() {
+            true => Vec::new(),
+            false => self.request.history.results(&keys),
         }
-        None => {
-            let message = "no spec was made for it".to_owned();
-            let reason = Reason::Unknowable { message, span: None, blames_upstream: false };
-            return planned(Action::Refused, reason, None);
-        }
-    };
-    let spec = match resolve(draft, &|parent| match plan.get(parent).map(|p| &p.action) {
-        Some(Action::Keep { result }) => Ok(result.clone()),
-        Some(Action::Refused) => Err((parent, Action::Refused)),
-        _ => Err((parent, Action::Maybe)),
-    }) {
-        Ok(spec) => spec,
-        Err((parent, Action::Refused)) => {
-            return planned(Action::Refused, Reason::Below(parent), None);
-        }
-        Err((parent, action)) => return planned(action, Reason::Waits(parent), None),
-    };
-    let key = key(&spec);
-    if (request.forced)(node) {
-        return planned(Action::Build, Reason::Forced, Some(key));
+        .into_iter();
+        let whole = |half| match half {
+            Half::Planned(planned) => planned,
+            Half::Keyed(node, key, spec) => {
+                self.looked_up(node, key, spec, results.next().flatten())
+            }
+        };
+        halves.into_iter().map(whole).collect()
     }
-    match request.history.result(&key) {
-        Some(result) => planned(Action::Keep { result }, Reason::UpToDate, Some(key)),
-        None => {
-            let reason = why(&graph.name(node), &spec, request.history);
-            planned(Action::Build, reason, Some(key))
+
+    fn looked_up(
+        &self,
+        node: NodeId,
+        key: Key,
+        spec: Option<Box<BuildSpec>>,
+        result: Option<Arc<str>>,
+    ) -> Planned {
+        let (action, reason) = match (result, spec) {
+            (Some(result), _) => (Action::Keep { result }, Reason::UpToDate),
+            (None, Some(spec)) => {
+                (Action::Build, why(&self.graph.name(node), &spec, self.request.history))
+            }
+            (None, None) => (Action::Build, Reason::Members),
+        };
+        Planned { node, action, reason, key: Some(key) }
+    }
+
+    fn platform(&self, node: NodeId) -> Half {
+        let planned = |action, reason, key| Half::Planned(Planned { node, action, reason, key });
+        let open = |(parent, action): (NodeId, Action)| match action {
+            Action::Refused => planned(action, Reason::Below(parent), None),
+            _ => planned(action, Reason::Waits(parent), None),
+        };
+        // Making the spec is most of the work, and what is below a stale node needs none.
+        if !self.request.specs.is_doubtful(node)
+            && let Some(Err(parent)) = self.below(node).map(|parent| self.result(parent))
+        {
+            return open(parent);
+        }
+        let draft = match self.request.specs.spec(node) {
+            Ok(draft) => draft,
+            Err(SpecError { message, span, blames_upstream }) => {
+                let reason = Reason::Unknowable { message, span, blames_upstream };
+                return planned(Action::Refused, reason, None);
+            }
+        };
+        let spec = match resolve(draft, &|parent| self.result(parent)) {
+            Ok(spec) => spec,
+            Err(parent) => return open(parent),
+        };
+        let key = key(&spec);
+        match (self.request.forced)(node) {
+            true => planned(Action::Build, Reason::Forced, Some(key)),
+            false => Half::Keyed(node, key, Some(Box::new(spec))),
+        }
+    }
+
+    /// The node that a node stands on: the first that its spec names.
+    fn below(&self, node: NodeId) -> Option<NodeId> {
+        let mut parents = self.graph.parents(node);
+        parents.find(|(_, kind)| *kind == EdgeKind::From).map(|(parent, _)| parent)
+    }
+
+    /// The result of a parent, or what is to be done with whatever needs it.
+    fn result(&self, parent: NodeId) -> Result<Arc<str>, (NodeId, Action)> {
+        match self.plan.get(parent).map(|p| &p.action) {
+            Some(Action::Keep { result }) => Ok(result.clone()),
+            Some(Action::Refused) => Err((parent, Action::Refused)),
+            _ => Err((parent, Action::Maybe)),
+        }
+    }
+
+    fn index(&self, node: NodeId) -> Half {
+        let planned = |action, reason| Half::Planned(Planned { node, action, reason, key: None });
+        let mut members = Vec::new();
+        let mut action = None;
+        for part in self.graph.parts(self.graph.node(node).thing) {
+            let Some(found) = self.plan.get(part) else { continue };
+            match (&found.action, found.key) {
+                (Action::Keep { result }, Some(key)) => {
+                    members.push((self.text_of(part), key, result.clone()));
+                }
+                (Action::Refused, _) => return planned(Action::Refused, Reason::Below(part)),
+                (Action::Build, _) => action = Some(Action::Build),
+                _ => action = action.or(Some(Action::Maybe)),
+            }
+        }
+        match action {
+            Some(action) => planned(action, Reason::Members),
+            None => Half::Keyed(node, index_key(&members), None),
+        }
+    }
+
+    fn text_of(&self, node: NodeId) -> &str {
+        match self.graph.node(node).part {
+            Part::On(platform) => self.platforms.get(platform as usize).map_or("", |p| p),
+            Part::Index => "",
         }
     }
 }
@@ -204,56 +338,21 @@ pub fn why(name: &str, spec: &BuildSpec, history: &dyn History) -> Reason {
 /// Puts the digests of parents into a draft. The error is whatever `result` says of a parent
 /// that has none.
 pub fn resolve<E>(
-    draft: &DraftSpec,
+    draft: DraftSpec,
     result: &dyn Fn(NodeId) -> Result<Arc<str>, E>,
 ) -> Result<BuildSpec, E> {
-    draft.advance(
-        |parent| result(*parent).map(ParentDigest),
-        |files| Ok(files.clone()),
-        |pin| Ok(pin.clone()),
-    )
+    draft.advance(|parent| result(parent).map(ParentDigest), Ok, Ok)
 }
 
 /// The key of an index: its members by platform, key and digest, in order.
-pub fn index_key(members: &[(String, Key, Arc<str>)]) -> Key {
-    let fields: Vec<(String, &str, String)> = members
-        .iter()
-        .map(|(platform, key, digest)| (platform.clone(), &**digest, key.hex()))
-        .collect();
-    let mut list = Vec::with_capacity(fields.len() * 2);
-    for (platform, digest, key) in &fields {
-        list.push((platform.as_str(), crate::key::Value::Text(digest)));
-        list.push((platform.as_str(), crate::key::Value::Text(key)));
+pub fn index_key(members: &[(impl AsRef<str>, Key, Arc<str>)]) -> Key {
+    let keys: Vec<String> = members.iter().map(|(_, key, _)| key.hex()).collect();
+    let mut list = Vec::with_capacity(members.len() * 2);
+    for ((platform, _, digest), key) in members.iter().zip(&keys) {
+        list.push((platform.as_ref(), Value::Text(digest)));
+        list.push((platform.as_ref(), Value::Text(key)));
     }
     hash_fields("index", &list)
-}
-
-fn index(graph: &Graph, node: NodeId, request: &Request<'_>, plan: &Plan) -> Planned {
-    let planned = |action, reason, key| Planned { node, action, reason, key };
-    let mut members = Vec::new();
-    let mut action = None;
-    for part in graph.parts(graph.node(node).thing) {
-        let Some(found) = plan.get(part) else { continue };
-        match (&found.action, found.key) {
-            (Action::Keep { result }, Some(key)) => {
-                let platform = graph.platform(part).map(ToString::to_string).unwrap_or_default();
-                members.push((platform, key, result.clone()));
-            }
-            (Action::Refused, _) => {
-                return planned(Action::Refused, Reason::Below(part), None);
-            }
-            (Action::Build, _) => action = Some(Action::Build),
-            _ => action = action.or(Some(Action::Maybe)),
-        }
-    }
-    if let Some(action) = action {
-        return planned(action, Reason::Members, None);
-    }
-    let key = index_key(&members);
-    match request.history.result(&key) {
-        Some(result) => planned(Action::Keep { result }, Reason::UpToDate, Some(key)),
-        None => planned(Action::Build, Reason::Members, Some(key)),
-    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Action, History, Plan, Reason, SpecError, resolve};
+use super::{Action, History, Plan, Reason, Specs, resolve};
 use crate::graph::{Graph, NodeId};
 use crate::key::{Change, Record, diff};
 use crate::spec::DraftSpec;
@@ -18,18 +18,21 @@ const NOT_BUILT: &str = "not built yet";
 pub fn own(
     graph: &Graph,
     plan: &Plan,
-    specs: &HashMap<NodeId, Result<DraftSpec, SpecError>>,
+    specs: &dyn Specs,
     history: &dyn History,
 ) -> HashMap<NodeId, Reason> {
-    let waiting = plan.nodes.iter().filter(|planned| planned.action == Action::Maybe);
+    // An index has no spec: it is its platforms.
+    let waiting = plan.nodes.iter().filter(|planned| {
+        planned.action == Action::Maybe && graph.platform(planned.node).is_some()
+    });
     let found = waiting.filter_map(|planned| {
-        let draft = specs.get(&planned.node)?.as_ref().ok()?;
+        let draft = specs.spec(planned.node).ok()?;
         Some((planned.node, own_of(&graph.name(planned.node), draft, plan, history)?))
     });
     found.collect()
 }
 
-fn own_of(name: &str, draft: &DraftSpec, plan: &Plan, history: &dyn History) -> Option<Reason> {
+fn own_of(name: &str, draft: DraftSpec, plan: &Plan, history: &dyn History) -> Option<Reason> {
     let Some(before) = history.last(name) else { return Some(Reason::NeverBuilt) };
     let result = |parent: NodeId| -> Result<Arc<str>, std::convert::Infallible> {
         Ok(match plan.get(parent).map(|planned| &planned.action) {

@@ -8,6 +8,16 @@ use crate::facts::{PackagePin, Pin};
 use crate::graph::{Builder, EdgeKind, ThingKind, select};
 use crate::spec::{Op, Settings, Source, Spec, Step};
 
+impl Specs for HashMap<NodeId, Result<DraftSpec, SpecError>> {
+    fn spec(&self, node: NodeId) -> Result<DraftSpec, SpecError> {
+        self[&node].clone()
+    }
+
+    fn is_doubtful(&self, node: NodeId) -> bool {
+        self[&node].is_err()
+    }
+}
+
 #[derive(Default)]
 struct Memory {
     results: HashMap<Key, Arc<str>>,
@@ -104,7 +114,7 @@ impl World {
                     Some(Action::Keep { result }) => Ok(result.clone()),
                     _ => Err(p),
                 };
-                let record = Record::of(&resolve(draft, &result).unwrap());
+                let record = Record::of(&resolve(draft.clone(), &result).unwrap());
                 self.memory.records.insert(name, record);
             }
         }
@@ -277,4 +287,74 @@ fn a_parent_that_is_new_is_an_own_change_and_one_that_waits_is_none() {
             "steps[0].network:  → 1",
         ]
     );
+}
+
+#[test]
+fn an_unknown_spec_counts_before_a_parent_that_waits() {
+    let mut w = World::new();
+    let error = SpecError { message: "gone".into(), span: None, blames_upstream: true };
+    w.specs.insert(w.at("top"), Err(error));
+    let plan = w.plan(None);
+    assert_eq!(w.show(&plan), ["base build", "mid maybe", "top refused"]);
+    assert!(matches!(plan.get(w.at("top")).unwrap().reason, Reason::Unknowable { .. }));
+}
+
+/// Chains of three over one base, so many that no level is planned in one piece.
+#[test]
+fn many_nodes_are_planned_as_one_by_one() {
+    const CHAINS: u32 = SHARE as u32 * 3 + 1;
+    let platforms = [Platform::parse("linux/amd64").unwrap()];
+    let mut b = Builder::default();
+    let base = b.thing("base".into(), ThingKind::Base, &platforms, vec![], vec![]);
+    for chain in 0..CHAINS {
+        let mut below = base;
+        for level in 0..3 {
+            let name = format!("{chain}-{level}").into();
+            let thing = b.thing(name, ThingKind::Image, &platforms, vec![], vec![]);
+            b.edge(below, thing, EdgeKind::From);
+            below = thing;
+        }
+    }
+    let graph = b.build().unwrap();
+    let selection = select(&graph, &[], &[]).unwrap();
+    let specs: HashMap<_, _> = (0..graph.len() as u32)
+        .map(NodeId)
+        .filter(|node| graph.platform(*node).is_some())
+        .map(|node| {
+            let below = graph.parents(node).next().map(|(parent, _)| Source::Parent(parent));
+            (node, Ok(spec(below.unwrap_or_else(|| pin("1")), &graph.name(node))))
+        })
+        .collect();
+    let mut memory = Memory::default();
+    // A level gets its results in each round; at the end one node of the second level lacks its.
+    for round in 0.. {
+        let request =
+            Request { selection: &selection, specs: &specs, history: &memory, forced: &|_| false };
+        let plan = plan(&graph, &request);
+        assert_eq!(plan.nodes.len(), graph.len());
+        for (at, planned) in plan.nodes.iter().enumerate() {
+            assert_eq!(plan.get(planned.node).map(|p| p.node), Some(planned.node));
+            let planned_before = |node| plan.nodes[..at].iter().any(|p| p.node == node);
+            if at % 97 == 0 {
+                assert!(graph.parents(planned.node).all(|(parent, _)| planned_before(parent)));
+            }
+        }
+        if plan.is_clean() {
+            assert_eq!(round, 5, "the base, three levels, and each with its index");
+            break;
+        }
+        let built = plan.nodes.iter().filter(|n| n.action == Action::Build && n.key.is_some());
+        let results: Vec<_> = built.map(|n| (n.key.unwrap(), graph.name(n.node).into())).collect();
+        memory.results.extend(results);
+    }
+    let missing = graph.parts(graph.find("200-1").unwrap()).next().unwrap();
+    memory.results.retain(|_, result| **result != *graph.name(missing));
+    let request =
+        Request { selection: &selection, specs: &specs, history: &memory, forced: &|_| false };
+    let plan = plan(&graph, &request);
+    let stale: Vec<_> =
+        plan.nodes.iter().filter(|n| !matches!(n.action, Action::Keep { .. })).collect();
+    let mut names: Vec<String> = stale.iter().map(|n| graph.name(n.node)).collect();
+    names.sort();
+    assert_eq!(names, ["200-1", "200-1@linux/amd64", "200-2", "200-2@linux/amd64"]);
 }

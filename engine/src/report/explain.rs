@@ -243,8 +243,8 @@ httpd linux/{amd64,arm64} is to be built if what it needs comes out different
             chains,
             [
                 "  httpd@linux/arm64 ← label.of: a → b",
-                "  httpd@linux/arm64 ← tools ← never built in this project",
                 "  httpd@linux/arm64 ← busybox ← steps[0].content: old → busybox; label.a: new, 1; and 1 more",
+                "  httpd@linux/arm64 ← tools ← never built in this project",
             ]
         );
     }

@@ -105,9 +105,9 @@ pub fn plan_selection(
         if let Some(edited) = remembered.edited
             && (name == edited || name.split('@').next() == Some(edited))
         {
-            let built = |draft: &DraftSpec| resolve(draft, &|_| Err(())).unwrap();
-            history.missing.insert(key(&built(&now)));
-            history.records.insert(name, Record::of(&built(&draft(graph, *node, true))));
+            let built = |draft: DraftSpec| resolve(draft, &|_| Err(())).unwrap();
+            history.missing.insert(key(&built(now.clone())));
+            history.records.insert(name, Record::of(&built(draft(graph, *node, true))));
         }
         specs.insert(*node, Ok(now));
     }

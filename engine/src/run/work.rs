@@ -13,9 +13,8 @@ use crate::event::{End, Event, Failure, FailureKind, Listener, Phases};
 use crate::exec::{Built, Executor, Fault, Knobs, Outcome, Progress};
 use crate::graph::{Graph, NodeId, Part};
 use crate::key::{Key, Record, key};
-use crate::plan::{SpecError, index_key, resolve};
+use crate::plan::{Specs, index_key, resolve};
 use crate::publish::assemble;
-use crate::spec::DraftSpec;
 use crate::store::{At, BuildRow, ResultKind, ResultRow, Store};
 
 /// Lines of output that a failure shows.
@@ -26,7 +25,7 @@ pub struct Shared {
     /// The graph.
     pub graph: Arc<Graph>,
     /// Specs of the platform nodes.
-    pub specs: Arc<HashMap<NodeId, Result<DraftSpec, SpecError>>>,
+    pub specs: Arc<dyn Specs>,
     /// Where results go.
     pub store: Arc<Store>,
     /// Who builds.
@@ -90,7 +89,7 @@ fn platform(
     cancel: &CancelHandle,
 ) -> End {
     let name = shared.graph.name(node);
-    let Some(Ok(draft)) = shared.specs.get(&node) else {
+    let Ok(draft) = shared.specs.spec(node) else {
         return broken(format!("{name} has no spec"));
     };
     let spec = match resolve(draft, &|p| parents.get(&p).cloned().ok_or(p)) {

@@ -210,29 +210,28 @@ pub struct Settings {
 
 impl<S: Stage> Spec<S> {
     /// The same spec one stage on. Each closure answers one kind of open place; the first error
-    /// ends it.
+    /// ends it. All text moves along, none is copied.
     pub fn advance<T: Stage, E>(
-        &self,
-        mut parent: impl FnMut(&S::Parent) -> Result<T::Parent, E>,
-        mut files: impl FnMut(&S::Files) -> Result<T::Files, E>,
-        mut upstream: impl FnMut(&S::Upstream) -> Result<T::Upstream, E>,
+        self,
+        mut parent: impl FnMut(S::Parent) -> Result<T::Parent, E>,
+        mut files: impl FnMut(S::Files) -> Result<T::Files, E>,
+        mut upstream: impl FnMut(S::Upstream) -> Result<T::Upstream, E>,
     ) -> Result<Spec<T>, E> {
-        let source = match &self.source {
+        let source = match self.source {
             Source::Scratch => Source::Scratch,
             Source::Parent(p) => Source::Parent(parent(p)?),
             Source::Upstream(u) => Source::Upstream(upstream(u)?),
         };
         let mut steps = Vec::with_capacity(self.steps.len());
-        for step in &self.steps {
-            let op = advance_op(&step.op, &mut parent, &mut files)?;
-            steps.push(Step { span: step.span, op });
+        for Step { span, op } in self.steps {
+            steps.push(Step { span, op: advance_op(op, &mut parent, &mut files)? });
         }
         Ok(Spec {
-            platform: self.platform.clone(),
+            platform: self.platform,
             source_date: self.source_date,
             source,
             steps,
-            settings: self.settings.clone(),
+            settings: self.settings,
         })
     }
 
@@ -250,39 +249,27 @@ impl<S: Stage> Spec<S> {
 }
 
 fn advance_op<S: Stage, T: Stage, E>(
-    op: &Op<S>,
-    parent: &mut impl FnMut(&S::Parent) -> Result<T::Parent, E>,
-    files: &mut impl FnMut(&S::Files) -> Result<T::Files, E>,
+    op: Op<S>,
+    parent: &mut impl FnMut(S::Parent) -> Result<T::Parent, E>,
+    files: &mut impl FnMut(S::Files) -> Result<T::Files, E>,
 ) -> Result<Op<T>, E> {
     Ok(match op {
-        Op::Copy(Copy { inputs, dest, owner, mode, unpack }) => Op::Copy(Copy {
-            inputs: match inputs {
+        Op::Copy(Copy { inputs, dest, owner, mode, unpack }) => {
+            let inputs = match inputs {
                 Inputs::Context(ask) => Inputs::Context(files(ask)?),
-                Inputs::Node { node, sources } => {
-                    Inputs::Node { node: parent(node)?, sources: sources.clone() }
-                }
-            },
-            dest: dest.clone(),
-            owner: owner.clone(),
-            mode: *mode,
-            unpack: *unpack,
-        }),
-        Op::File { path, content, owner, mode } => Op::File {
-            path: path.clone(),
-            content: content.clone(),
-            owner: owner.clone(),
-            mode: *mode,
-        },
-        Op::Mkdir { paths, owner, mode } => {
-            Op::Mkdir { paths: paths.clone(), owner: owner.clone(), mode: *mode }
+                Inputs::Node { node, sources } => Inputs::Node { node: parent(node)?, sources },
+            };
+            Op::Copy(Copy { inputs, dest, owner, mode, unpack })
         }
-        Op::Symlink { target, path } => Op::Symlink { target: target.clone(), path: path.clone() },
-        Op::Remove { paths } => Op::Remove { paths: paths.clone() },
-        Op::Run { words, network } => Op::Run { words: words.clone(), network: *network },
-        Op::Env(pairs) => Op::Env(pairs.clone()),
-        Op::Workdir(path) => Op::Workdir(path.clone()),
-        Op::User(user) => Op::User(user.clone()),
-        Op::Shell(words) => Op::Shell(words.clone()),
-        Op::Arg(name, value) => Op::Arg(name.clone(), value.clone()),
+        Op::File { path, content, owner, mode } => Op::File { path, content, owner, mode },
+        Op::Mkdir { paths, owner, mode } => Op::Mkdir { paths, owner, mode },
+        Op::Symlink { target, path } => Op::Symlink { target, path },
+        Op::Remove { paths } => Op::Remove { paths },
+        Op::Run { words, network } => Op::Run { words, network },
+        Op::Env(pairs) => Op::Env(pairs),
+        Op::Workdir(path) => Op::Workdir(path),
+        Op::User(user) => Op::User(user),
+        Op::Shell(words) => Op::Shell(words),
+        Op::Arg(name, value) => Op::Arg(name, value),
     })
 }

@@ -57,26 +57,7 @@ impl Stat {
 impl Store {
     /// Every remembered file below a folder, by path below it.
     pub fn file_digests(&self, root: &str) -> HashMap<String, Stat> {
-        let read = || -> rusqlite::Result<HashMap<String, Stat>> {
-            let database = self.database();
-            let Some(folder) = folder(&database, root)? else { return Ok(HashMap::new()) };
-            let mut query = database.prepare_cached(
-                "SELECT path, size, mtime, ctime, inode, digest FROM files WHERE folder = ?1",
-            )?;
-            let rows = query.query_map([folder], |row| {
-                let stat = Stat {
-                    size: row.get::<_, i64>(1)?.cast_unsigned(),
-                    mtime_ns: row.get(2)?,
-                    ctime_ns: row.get(3)?,
-                    inode: row.get::<_, i64>(4)?.cast_unsigned(),
-                    digest: row.get(5)?,
-                };
-                Ok((row.get(0)?, stat))
-            })?;
-            rows.collect()
-        };
-        // What cannot be read is hashed again.
-        read().unwrap_or_default()
+        digests(&self.database(), root)
     }
 
     /// Remembers files below a folder, but for those that changed within two seconds of `now`,
@@ -129,6 +110,28 @@ impl Store {
         };
         forget().map_err(|e| self.database_error(e))
     }
+}
+
+/// Every remembered file below a folder. What cannot be read is hashed again.
+pub(super) fn digests(database: &rusqlite::Connection, root: &str) -> HashMap<String, Stat> {
+    let read = || -> rusqlite::Result<HashMap<String, Stat>> {
+        let mut query = database.prepare_cached(
+            "SELECT files.path, size, mtime, ctime, inode, digest
+             FROM folders JOIN files ON files.folder = folders.id WHERE folders.path = ?1",
+        )?;
+        let rows = query.query_map([root], |row| {
+            let stat = Stat {
+                size: row.get::<_, i64>(1)?.cast_unsigned(),
+                mtime_ns: row.get(2)?,
+                ctime_ns: row.get(3)?,
+                inode: row.get::<_, i64>(4)?.cast_unsigned(),
+                digest: row.get(5)?,
+            };
+            Ok((row.get(0)?, stat))
+        })?;
+        rows.collect()
+    };
+    read().unwrap_or_default()
 }
 
 fn folder(database: &rusqlite::Connection, root: &str) -> rusqlite::Result<Option<i64>> {

@@ -13,6 +13,7 @@ mod error;
 mod files;
 mod gc;
 mod history;
+mod known;
 mod locks;
 mod memo;
 mod project;

@@ -81,6 +81,23 @@ fn results_are_known_while_their_blob_is_there() {
 }
 
 #[test]
+fn many_results_are_known_as_one_by_one() {
+    let (_dir, store) = open();
+    let (there, ..) = image(&store, "a");
+    let gone = Digest::sha256("gone");
+    store.put_result(&key(1), &result_row(&there)).unwrap();
+    store.put_result(&key(2), &result_row(&gone)).unwrap();
+    let keys = [key(3), key(1), key(2), key(1)];
+    let text = Some(there.to_string());
+    let found: Vec<Option<String>> =
+        store.digests(&keys).into_iter().map(|d| d.map(|d| d.to_string())).collect();
+    assert_eq!(found, [None, text.clone(), None, text]);
+    // The read is over: a write goes through.
+    store.put_result(&key(3), &result_row(&there)).unwrap();
+    assert_eq!(store.digests(&[key(3)]), [Some(there.to_string().into())]);
+}
+
+#[test]
 fn notes_come_back() {
     let (_dir, store) = open();
     store.put_memo("k", "a", "1").unwrap();

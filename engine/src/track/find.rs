@@ -17,6 +17,9 @@ pub fn find_facts(tracking: &Tracking, files: Vec<FilesAsk>, upstreams: Vec<Upst
     tracking.block(|shared| find(shared, files, upstreams)).unwrap_or_default()
 }
 
+/// Asks for files that one thread answers at once.
+const SHARE: usize = 32;
+
 /// One answer.
 enum Answer {
     Files(FilesAsk, Result<Arc<FileSet>, String>),
@@ -47,7 +50,12 @@ async fn find(shared: Arc<Shared>, files: Vec<FilesAsk>, upstreams: Vec<Upstream
                 let answer = shared.contexts.files(&ask).map(Arc::new);
                 Answer::Files(ask, answer)
             };
-            let answers = local.into_par_iter().map(read).collect();
+            // While one thread asks the store, others look at folders.
+            let share = |asks: Vec<FilesAsk>| {
+                shared.contexts.recall(asks.iter().map(|ask| &ask.context));
+                asks.into_iter().map(read).collect::<Vec<Answer>>()
+            };
+            let answers = local.into_par_iter().chunks(SHARE).flat_map_iter(share).collect();
             shared.contexts.remember();
             answers
         });

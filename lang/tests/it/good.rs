@@ -1,6 +1,7 @@
 //! Descriptions that mean what they should.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use mabuild_lang::config::{BaseSource, Config, Network, NodeRef, StepOp};
 use mabuild_lang::platform::Platform;
@@ -10,7 +11,7 @@ use crate::{load_one, memory, rendered};
 
 const WHOLE: &str = include_str!("whole.kdl");
 
-fn good(text: &str) -> Config {
+fn good(text: &str) -> Arc<Config> {
     let loaded = load_one(text);
     assert!(loaded.diagnostics.is_empty(), "{}", rendered(&loaded));
     loaded.config

@@ -15,7 +15,7 @@ fn good(text: &str) -> Config {
     let text = format!("mabuild 1\nplatforms \"linux/amd64\" \"linux/arm/v7\"\n{text}");
     let loaded = load_one(&text);
     assert!(loaded.diagnostics.is_empty(), "{}", rendered(&loaded));
-    loaded.config
+    Config::clone(&loaded.config)
 }
 
 fn image(body: &str) -> Image {

@@ -14,7 +14,7 @@ fn good(text: &str, dockerfiles: &[(&str, &str)]) -> Config {
     files.extend_from_slice(dockerfiles);
     let loaded = load("mabuild.kdl", &memory(&files), &Vars::default());
     assert!(loaded.diagnostics.is_empty(), "{}", rendered(&loaded));
-    loaded.config
+    Config::clone(&loaded.config)
 }
 
 fn name(config: &Config, node: NodeRef) -> String {

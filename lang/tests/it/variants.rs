@@ -15,7 +15,7 @@ const HEAD: &str = "mabuild 1\nplatforms \"linux/amd64\" \"linux/arm/v7\"\n\
 fn good(text: &str) -> Config {
     let loaded = load_one(&format!("{HEAD}{text}"));
     assert!(loaded.diagnostics.is_empty(), "{}", rendered(&loaded));
-    loaded.config
+    Config::clone(&loaded.config)
 }
 
 fn names(config: &Config) -> Vec<&str> {

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::facts::{FileSet, FilesAsk, Match};
 use crate::key::file_set_digest;
-use crate::store::Store;
+use crate::store::{Stat, Store};
 use root::Root;
 
 /// The contexts of a run.
@@ -26,6 +26,8 @@ pub(super) struct Contexts {
     store: Arc<Store>,
     now: i64,
     roots: Mutex<HashMap<Arc<str>, Cell>>,
+    /// What the store remembers of contexts that are not open yet.
+    known: Mutex<HashMap<Arc<str>, HashMap<String, Stat>>>,
 }
 
 /// A context that is opened by the first who asks.
@@ -34,7 +36,20 @@ type Cell = Arc<OnceLock<Result<Arc<Root>, String>>>;
 impl Contexts {
     /// Contexts whose file digests are remembered in a store; `now` is in Unix seconds.
     pub fn new(store: Arc<Store>, now: i64) -> Self {
-        Self { store, now, roots: Mutex::default() }
+        Self { store, now, roots: Mutex::default(), known: Mutex::default() }
+    }
+
+    /// Asks the store what it remembers of contexts that will be opened: once for all of them,
+    /// since there may be thousands.
+    pub fn recall<'a>(&self, contexts: impl Iterator<Item = &'a Arc<str>>) {
+        let mut wanted: Vec<Arc<str>> = {
+            let roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+            contexts.filter(|context| !roots.contains_key(*context)).cloned().collect()
+        };
+        wanted.dedup();
+        let remembered = self.store.file_digests_of(&wanted);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.extend(wanted.into_iter().zip(remembered));
     }
 
     /// The files that a `copy` reads. The error names the context and what to do.
@@ -68,6 +83,11 @@ impl Contexts {
             let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
             roots.entry(context.clone()).or_default().clone()
         };
-        cell.get_or_init(|| Root::open(context, &self.store).map(Arc::new)).clone()
+        cell.get_or_init(|| Root::open(context, self.known(context)).map(Arc::new)).clone()
+    }
+
+    fn known(&self, context: &Arc<str>) -> HashMap<String, Stat> {
+        let recalled = self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(context);
+        recalled.unwrap_or_else(|| self.store.file_digests(context))
     }
 }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::hash::hash;
 use crate::facts::{FileFact, FileKind, Ignore};
-use crate::store::{Stat, Store};
+use crate::store::Stat;
 
 /// A file that hides others from builds.
 const IGNORE: &str = ".dockerignore";
@@ -58,8 +58,8 @@ pub(super) enum NodeKind {
 }
 
 impl Root {
-    /// Opens a context.
-    pub fn open(name: &Arc<str>, store: &Store) -> Result<Self, String> {
+    /// Opens a context whose files were `known` when they were last hashed.
+    pub fn open(name: &Arc<str>, known: HashMap<String, Stat>) -> Result<Self, String> {
         let path = Path::new(&**name);
         match std::fs::metadata(path) {
             Ok(meta) if meta.is_dir() => {}
@@ -69,7 +69,7 @@ impl Root {
         Ok(Self {
             name: name.clone(),
             ignore: read_ignore(&path.join(IGNORE))?,
-            known: store.file_digests(name),
+            known,
             fresh: Mutex::default(),
             folders: Mutex::default(),
         })
