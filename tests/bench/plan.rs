@@ -1,4 +1,5 @@
-//! How a plan grows: 1,000, 10,000 and 100,000 images on 9 platforms, with time and memory, once
+//! How a plan grows: 1,000, 10,000 and 100,000 variants of images with a matrix on 9 platforms, with
+//! time and memory, once
 //! with nothing in the store but what upstreams are, and once with a result for every node.
 //!
 //!     cargo bench -p mabuild-tests --bench plan [-- SIZE…]
@@ -28,6 +29,8 @@ const STRAIGHT: f64 = 2.0;
 const SIZES: [usize; 3] = [1000, 10_000, 100_000];
 /// Images in one file.
 const FILE: usize = 10_000;
+/// Variants of one image of the file.
+const VARIANTS: usize = 100;
 const PLATFORMS: &str = r#""linux/amd64" "linux/arm64" "linux/arm/v7" "linux/arm/v6" "linux/arm/v5" "linux/386" "linux/ppc64le" "linux/s390x" "linux/riscv64""#;
 
 fn main() {
@@ -74,14 +77,25 @@ fn set_up(env: &TestEnv, images: usize) {
     );
     env.write("mabuild.kdl", main);
     for from in (0..images).step_by(FILE) {
-        let mut file = String::from("mabuild 1\n");
-        for image in from..images.min(from + FILE) {
-            let below =
-                if image % 10 == 0 { "tree".to_owned() } else { format!("image-{}", image - 1) };
+        let mut file = String::new();
+        for image in (from..images.min(from + FILE)).step_by(VARIANTS) {
+            let family = image / VARIANTS;
+            let below = match family % 10 {
+                0 => "tree".to_owned(),
+                _ => format!("image-{}", family - 1),
+            };
+            let axis = |name: &str| {
+                let values: Vec<String> =
+                    (0..10).map(|value| format!("\"{name}{value}\"")).collect();
+                format!("{name} {}", values.join(" "))
+            };
             write!(
                 file,
-                "image \"image-{image}\" {{\n    from \"{below}\"\n    steps {{\n        file \"/number\" \"{image}\\n\"\n        \
-                 env PLATFORM=\"{{{{platform}}}}\"\n    }}\n    label \"org.example.number\" \"{image}\"\n}}\n\n"
+                "image \"image-{family}\" {{\n    matrix {{ {}; {} }}\n    from \"{below}\"\n    steps {{\n        \
+                 file \"/number\" \"{family} {{{{a}}}} {{{{b}}}}\\n\"\n        env PLATFORM=\"{{{{platform}}}}\"\n    }}\n    \
+                 label \"org.example.number\" \"{family}\"\n}}\n\n",
+                axis("a"),
+                axis("b"),
             )
             .unwrap();
         }
