@@ -31,6 +31,17 @@ pub fn plan(context: &Context, project: &Project, request: &RunRequest) -> Resul
         .map_err(|e| context.failed(&e, Some(&project.loaded.sources)))
 }
 
+/// Plans what a rebuild would do, for a command that shows it beside something else.
+pub fn status(
+    context: &Context,
+    project: &Project,
+    target: &TargetArgs,
+    offline: bool,
+) -> Result<Planning, Stop> {
+    let plan = PlanArgs { force: None, offline, no_test: true };
+    self::plan(context, project, &request(context, target, &plan)?)
+}
+
 /// Plans and prints; `stale_is_error` makes a plan with something to do exit with 2.
 pub fn show(
     context: &Context,

@@ -162,7 +162,9 @@ impl<'a> Printer<'a> {
                     return;
                 }
                 Kind::BlockComment => {
-                    self.out.push_str(if before.is_empty() { "" } else { " " });
+                    // At the start of a line that goes on, the space is there.
+                    let apart = before.is_empty() || self.out.ends_with(' ');
+                    self.out.push_str(if apart { "" } else { " " });
                     self.out.push_str(text);
                     self.out.push_str(after);
                     self.at += 1;

@@ -361,7 +361,8 @@ fn the_keyboard_reaches_everything() {
     browser.until_true(
         "location.hash.includes('node=alpine') || location.hash.includes('node=debian')",
     );
-    assert_eq!(browser.eval("document.activeElement.id"), "panel");
+    // The page follows the address a moment later.
+    browser.until_true("document.activeElement.id === 'panel'");
     browser.key("Escape");
     assert_eq!(browser.eval("document.getElementById('panel').hidden"), true);
     let back = browser.eval(focused);

@@ -278,6 +278,44 @@ fn mistakes_come_and_go_as_one_types() {
 }
 
 #[test]
+fn mistakes_of_dockerfiles_stand_in_dockerfiles() {
+    let env = TestEnv::new();
+    env.write("web/Dockerfile", "FROM busybox:1\nRUN true\n");
+    let mut editor = Editor::new(env, json!({}));
+    let text =
+        "mabuild 1\nplatforms \"linux/amd64\"\nimage \"web\" { dockerfile \"web/Dockerfile\" }\n";
+    editor.open("mabuild.kdl", text);
+    editor.mistakes("mabuild.kdl", 0);
+    // What was typed and not saved counts.
+    editor.open_unsaved("web/Dockerfile", "FROM busybox:1\nRNU true\n");
+    let mistakes = editor.mistakes("web/Dockerfile", 1);
+    assert_eq!(mistakes[0]["code"], "mabuild::dockerfile::unknown-instruction");
+    assert_eq!(mistakes[0]["range"]["start"], json!({"line": 1, "character": 0}));
+    assert_eq!(mistakes[0]["data"]["replacement"], "RUN");
+    editor.mistakes("mabuild.kdl", 0);
+    // It is no text of the language: nothing of that is offered in it.
+    let at = editor.at("web/Dockerfile", 0, 0);
+    assert_eq!(editor.ask("textDocument/completion", at), Ok(Value::Null));
+    // With the description closed it still belongs to it.
+    let close = |editor: &mut Editor, path| {
+        let document = json!({"textDocument": {"uri": editor.uri(path)}});
+        editor.tell("textDocument/didClose", document);
+    };
+    close(&mut editor, "mabuild.kdl");
+    editor.change("web/Dockerfile", 2, [1, 0, 1, 3], "RUN");
+    editor.mistakes("mabuild.kdl", 0);
+    editor.change("web/Dockerfile", 3, [0, 0, 0, 4], "FORM");
+    editor.mistakes("web/Dockerfile", 1);
+    // Closed without saving, the file counts again.
+    editor.open_unsaved("mabuild.kdl", text);
+    close(&mut editor, "web/Dockerfile");
+    editor.mistakes("web/Dockerfile", 0);
+    let found = editor.ask("textDocument/definition", editor.at("mabuild.kdl", 2, 30)).unwrap();
+    assert_eq!(editor.places(&found), ["/web/Dockerfile:0:0"]);
+    editor.end();
+}
+
+#[test]
 fn a_mistake_can_be_mended_with_one_key() {
     let mut editor = Editor::new(TestEnv::new(), json!({}));
     editor

@@ -3,7 +3,7 @@
 use mabuild_engine::graph::{Graph, Selection};
 use mabuild_engine::report::{self, View, ViewOptions};
 
-use crate::args::{ByArg, PlanArgs, ProjectArgs, TargetArgs};
+use crate::args::{ByArg, ProjectArgs, TargetArgs};
 use crate::context::Context;
 use crate::planning;
 use crate::stop::Stop;
@@ -48,11 +48,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
     let selection = selection(context, args, graph)?;
     let planning = match args.status {
         false => None,
-        true => {
-            let plan = PlanArgs { force: None, offline: args.offline, no_test: true };
-            let request = planning::request(context, &args.target, &plan)?;
-            Some(planning::plan(context, &project, &request)?)
-        }
+        true => Some(planning::status(context, &project, &args.target, args.offline)?),
     };
     let view = View::of(
         graph,

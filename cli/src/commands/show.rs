@@ -8,7 +8,7 @@ use mabuild_engine::graph::Graph;
 use mabuild_engine::ops::{Planning, Project, drawing};
 use mabuild_engine::report::{self, Details, HtmlOptions, Style, SvgOptions, View, ViewOptions};
 
-use crate::args::{PlanArgs, ProjectArgs, TargetArgs};
+use crate::args::{ProjectArgs, TargetArgs};
 use crate::context::Context;
 use crate::planning;
 use crate::stop::{FAILED, Stop, USAGE};
@@ -59,11 +59,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
     let selection = context.select(graph, &args.target.targets, &args.target.platform)?;
     let planning = match args.status {
         false => None,
-        true => {
-            let plan = PlanArgs { force: None, offline: args.offline, no_test: true };
-            let request = planning::request(context, &args.target, &plan)?;
-            Some(planning::plan(context, &project, &request)?)
-        }
+        true => Some(planning::status(context, &project, &args.target, args.offline)?),
     };
     let view = || {
         let plan = planning.as_ref().map(|planning| &planning.plan);

@@ -192,6 +192,10 @@ impl<'s> Sources<'s> {
         let word = ide::replacement(diagnostic)?;
         let text = self.sources.get(span.file)?.text();
         let written = text.get(span.start as usize..span.end as usize)?;
+        // Of a whole `NAME[AXIS=VALUE]`, `--flag=value` or `${NAME}` a part alone is wrong.
+        if written.contains(['[', '{', '=', '$', ' ']) {
+            return None;
+        }
         Some(match written.starts_with(['"', '#']) {
             true => format!("\"{word}\""),
             false => word.to_owned(),

@@ -40,7 +40,7 @@ impl Client {
 
 /// What this server does.
 pub fn capabilities(encoding: Encoding) -> lsp::InitializeResult {
-    let triggers = ["\"", "{", "=", " ", ",", "/"];
+    let triggers = ["\"", "{", "[", "=", " ", ",", "/", ":"];
     let capabilities = lsp::ServerCapabilities {
         position_encoding: Some(match encoding {
             Encoding::Utf8 => lsp::PositionEncodingKind::UTF8,

@@ -33,6 +33,21 @@ impl Project {
         self.names.get(path)
     }
 
+    /// Whether an image is built as a Dockerfile. A name in the path may stand for anything.
+    fn builds_from(&self, path: &Path) -> bool {
+        self.world.dockerfiles().any(|written| {
+            let full = self.full(&written);
+            match (written.split_once("{{"), written.rsplit_once("}}")) {
+                (Some((before, _)), Some((_, after))) => {
+                    let before = self.full(before);
+                    let (before, path) = (before.to_string_lossy(), path.to_string_lossy());
+                    path.starts_with(&*before) && path.ends_with(after)
+                }
+                _ => full == path,
+            }
+        })
+    }
+
     /// The path on the disk of a file of the world.
     pub fn full(&self, name: &str) -> PathBuf {
         normal(&self.root.join(name))
@@ -72,14 +87,16 @@ impl Projects {
             // Many programs have files in KDL. One that is part of no description is served where
             // it may become part of one, and told of mistakes where it says that it is one.
             let own = candidates.contains(path) || ide::is_main(&doc.text);
-            let served = own || !candidates.is_empty();
+            let kdl = path.extension().is_some_and(|ending| ending == "kdl");
+            let served = own || (kdl && !candidates.is_empty());
             for main in candidates.into_iter().chain(served.then(|| path.clone())) {
                 let project = tried.entry(main.clone()).or_insert_with_key(|main| {
                     let mut project = old.remove(main).unwrap_or_default();
                     project.update(main, docs);
                     project
                 });
-                if main == *path || project.name(path).is_some() {
+                let part = project.name(path).is_some() || (!kdl && project.builds_from(path));
+                if main == *path || part {
                     let told = own || main != *path;
                     self.mains.insert(path.clone(), (main, told));
                     break;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use mabuild_lang::platform::Platform;
-use mabuild_lang::schema::{Args, Children, FILE, Kind, Noun, Props, Role, Type};
+use mabuild_lang::schema::{Args, BUILTINS, Children, FILE, Kind, Props, Role, Type};
 use mabuild_lang::suggest::did_you_mean;
 use serde_json::{Value, json};
 
@@ -15,23 +15,13 @@ struct Place {
     kind: &'static Kind,
 }
 
-/// Names that every string may have in `{{…}}`, with what they stand for.
-const NAMES: &[(&str, &str)] = &[
-    ("NAME", "the value of a `let`, or of an axis of the image's `matrix`"),
-    ("version", "the `version` of the base's `rootfs`"),
-    ("image.name", "the name of the base or image"),
-    ("platform", "the whole platform, `linux/arm/v7`"),
-    ("platform.os", "`linux`"),
-    ("platform.arch", "`arm`"),
-    ("platform.variant", "`v7`; empty where there is none"),
-    ("platform.debian", "as Debian calls it, `armhf`"),
-    ("platform.alpine", "as Alpine calls it, `armv7`"),
-    ("platform.uname", "as `uname -m` prints it, `armv7l`"),
-    ("platform.triple", "as a compiler calls it, `arm-linux-gnueabihf`"),
-    ("git.commit", "the commit of the folder"),
-    ("git.describe", "the commit by its nearest tag, `-dirty` where files differ"),
-    ("date", "today in UTC, `2026-11-21`; a warning where it would make a node stale every day"),
-];
+/// What a name between braces stands for, beside those that have a value of their own.
+const NAME: (&str, &str) = ("NAME", "the value of a `let`, or of an axis of the image's `matrix`");
+
+/// All names that a text may have in `{{…}}`, with what they stand for.
+fn interpolation() -> impl Iterator<Item = (&'static str, &'static str)> {
+    std::iter::once(NAME).chain(BUILTINS.iter().map(|builtin| (builtin.name, builtin.doc)))
+}
 
 /// The whole reference as Markdown.
 pub fn reference_markdown() -> String {
@@ -49,7 +39,7 @@ pub fn reference_markdown() -> String {
         markdown(place.kind, &mut out);
     }
     out.push_str("\n## Names in texts\n\n`{{NAME}}` in a text stands for a value; `{{{{` is two braces as they are.\n\n| name | stands for |\n| --- | --- |\n");
-    for (name, meaning) in NAMES {
+    for (name, meaning) in interpolation() {
         let _ = writeln!(out, "| `{{{{{name}}}}}` | {meaning} |");
     }
     out.push_str(
@@ -90,7 +80,7 @@ pub fn reference_node(name: &str, style: Style) -> Result<String, Option<&'stati
 pub fn reference_json() -> String {
     let kinds: Vec<Value> = places().iter().map(described).collect();
     let names: Vec<Value> =
-        NAMES.iter().map(|(name, doc)| json!({"name": name, "doc": doc})).collect();
+        interpolation().map(|(name, doc)| json!({"name": name, "doc": doc})).collect();
     let platforms: Vec<&str> = Platform::known().collect();
     let document = json!({
         "version": JSON_VERSION,
@@ -212,7 +202,7 @@ fn of(role: Role) -> String {
         Role::Plain | Role::Declares(_) => String::new(),
         Role::OneOf(words) => format!(": `{}`", words.join("`, `")),
         Role::Names(nouns) => {
-            let nouns: Vec<&str> = nouns.iter().map(|noun| self::noun(*noun)).collect();
+            let nouns: Vec<&str> = nouns.iter().map(|noun| noun.word()).collect();
             format!(": the name of a {}", nouns.join(" or "))
         }
         Role::Platform => ": `os/arch[/variant]`".to_owned(),
@@ -220,18 +210,6 @@ fn of(role: Role) -> String {
         Role::Path | Role::Include => ": relative to the folder of the file".to_owned(),
         Role::Duration => ": `30s`, `10m`, `12h`, `3d`".to_owned(),
         Role::Mode => ": `0644`".to_owned(),
-    }
-}
-
-fn noun(noun: Noun) -> &'static str {
-    match noun {
-        Noun::Base => "base",
-        Noun::Image => "image",
-        Noun::Group => "group",
-        Noun::Template => "template",
-        Noun::Builder => "builder",
-        Noun::Let => "let",
-        Noun::Axis => "axis",
     }
 }
 
@@ -278,9 +256,9 @@ fn role(role: Role) -> Value {
     match role {
         Role::Plain => json!("plain"),
         Role::OneOf(words) => json!({"oneOf": words}),
-        Role::Declares(noun) => json!({"declares": self::noun(noun)}),
+        Role::Declares(noun) => json!({"declares": noun.word()}),
         Role::Names(nouns) => {
-            json!({"names": nouns.iter().map(|noun| self::noun(*noun)).collect::<Vec<_>>()})
+            json!({"names": nouns.iter().map(|noun| noun.word()).collect::<Vec<_>>()})
         }
         Role::Platform => json!("platform"),
         Role::Platforms => json!("platforms"),

@@ -11,7 +11,7 @@ use crate::source::Spanned;
 use crate::syntax::{Entry, Node};
 
 /// What is put before the name of a base or an image.
-const NODE: &str = "node:";
+pub(crate) const NODE: &str = "node:";
 /// What is put before a reference.
 const IMAGE: &str = "docker-image://";
 

@@ -3,10 +3,12 @@
 use super::check::shown;
 use super::text::{Cx, LetValue, Lets, is_let_name};
 use crate::diag::Diagnostic;
+use crate::schema::names::Source;
+use crate::schema::{BUILTINS, Builtin};
 use crate::source::Spanned;
 use crate::suggest::did_you_mean;
 use crate::syntax::{Entry, Node, Value};
-use crate::{Files, Git, Vars};
+use crate::{Files, Vars};
 
 /// Names that have a meaning of their own in `{{…}}`.
 pub(crate) const RESERVED: [&str; 5] = ["version", "platform", "image", "git", "date"];
@@ -14,14 +16,15 @@ pub(crate) const RESERVED: [&str; 5] = ["version", "platform", "image", "git", "
 /// Adds the names that stand for something outside of the files, where any text has them.
 pub(crate) fn outside_names(texts: &[&str], files: &dyn Files, vars: &Vars, lets: &mut Lets) {
     let used = |name: &str| texts.iter().any(|text| text.contains(name));
-    for (name, field) in [("git.commit", Git::Commit), ("git.describe", Git::Describe)] {
+    for Builtin { name, source, .. } in &BUILTINS {
+        let Source::Git(field) = *source else { continue };
         if !used(name) {
             lets.absent.insert(name, "it is not known here".to_owned());
             continue;
         }
         match files.git(field) {
             Ok(text) => {
-                lets.values.insert(name.to_owned(), LetValue { text, span: None, dated: false });
+                lets.values.insert((*name).to_owned(), LetValue { text, span: None, dated: false });
             }
             Err(why) => {
                 lets.absent.insert(name, why);

@@ -192,7 +192,7 @@ fn pick(node: &Node<'_>, axes: &[Axis], cx: &mut Cx<'_>) -> Option<Pick> {
             None => {
                 whole = false;
                 if let Some(axis) = axes.get(at) {
-                    cx.out.push(unknown_value(&value, axis));
+                    cx.out.push(unknown_value(&value.value, value.span, axis, None));
                 }
             }
         }
@@ -221,19 +221,26 @@ pub(crate) fn unknown_axis<'n>(
     .help(help)
 }
 
-fn unknown_value(value: &Spanned<String>, axis: &Axis) -> Diagnostic {
+/// The error for a value that an axis does not have; `whose` is the image of the axis.
+pub(crate) fn unknown_value(
+    value: &str,
+    span: Span,
+    axis: &Axis,
+    whose: Option<&str>,
+) -> Diagnostic {
     let known = axis.values.iter().map(|value| &*value.value);
-    let help = match did_you_mean(&value.value, known.clone()) {
+    let help = match did_you_mean(value, known.clone()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => {
             let names: Vec<String> = known.take(20).map(|name| format!("`{name}`")).collect();
             format!("its values are {}", names.join(", "))
         }
     };
+    let of = whose.map(|name| format!(" of `{name}`")).unwrap_or_default();
     Diagnostic::error(
         "mabuild::lang::matrix",
-        value.span,
-        format!("`{}` has no value `{}`", axis.name.value, shown(&value.value)),
+        span,
+        format!("`{}`{of} has no value `{}`", axis.name.value, shown(value)),
         "not a value of the axis",
     )
     .and(axis.name.span, "the axis")

@@ -4,7 +4,7 @@ mod address;
 mod base;
 mod builder;
 pub(crate) mod check;
-mod dockerfile;
+pub(crate) mod dockerfile;
 mod duration;
 mod hook;
 mod image;

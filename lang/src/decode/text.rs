@@ -9,6 +9,8 @@ use super::check::{range, shown};
 use super::template::Home;
 use crate::config::{Located, Part, PlatformField, Text};
 use crate::diag::Diagnostic;
+use crate::schema::BUILTINS;
+use crate::schema::names::{self, Source};
 use crate::source::{Span, Spanned};
 use crate::suggest::did_you_mean;
 use crate::syntax::lex::{Kind, is_newline};
@@ -40,18 +42,6 @@ const MAX_TEXT: usize = 256 << 10;
 const MAX_GROWTH: usize = 64 << 20;
 /// Names that are reported in one string.
 const MAX_UNKNOWN: usize = 20;
-
-/// Names that stand for a value in every node.
-pub(crate) const PLATFORM_NAMES: [(&str, PlatformField); 8] = [
-    ("platform", PlatformField::Whole),
-    ("platform.os", PlatformField::Os),
-    ("platform.arch", PlatformField::Arch),
-    ("platform.variant", PlatformField::Variant),
-    ("platform.debian", PlatformField::Debian),
-    ("platform.alpine", PlatformField::Alpine),
-    ("platform.uname", PlatformField::Uname),
-    ("platform.triple", PlatformField::Triple),
-];
 
 /// A platform name used in a string; not every platform has each of them.
 #[derive(Clone, Copy, Debug)]
@@ -281,12 +271,14 @@ impl<'a> Cx<'a> {
             if value.dated {
                 self.dates.push(places.of(start, end));
             }
-        } else if let Some((_, field)) = PLATFORM_NAMES.iter().find(|(known, _)| *known == name) {
-            self.uses.push(Use { field: *field, span: places.of(start, end) });
-            made.parts.push(Part::Platform(*field));
         } else {
-            match (name, &self.version, &self.name) {
-                ("version", Some(version), _) => {
+            let source = names::find(name).map(|builtin| builtin.source);
+            match (source, &self.version, &self.name) {
+                (Some(Source::Platform(field)), ..) => {
+                    self.uses.push(Use { field, span: places.of(start, end) });
+                    made.parts.push(Part::Platform(field));
+                }
+                (Some(Source::Version), Some(version), _) => {
                     for part in &version.parts {
                         match part {
                             Part::Literal(text) => made.push(text),
@@ -294,7 +286,7 @@ impl<'a> Cx<'a> {
                         }
                     }
                 }
-                ("image.name", _, Some(node)) => made.push(node),
+                (Some(Source::Node), _, Some(node)) => made.push(node),
                 _ => {
                     made.unknown += 1;
                     self.unknown(name, places.of(start, end.max(start + 1)));
@@ -322,13 +314,13 @@ impl<'a> Cx<'a> {
         let mut known: Vec<&str> = lets.take(1000).collect();
         known.extend(self.axes.iter().map(|axis| &**axis));
         known.extend(self.lets.absent.keys());
-        if self.name.is_some() {
-            known.extend(PLATFORM_NAMES.iter().map(|(name, _)| *name));
-            known.push("image.name");
-        }
-        if self.version.is_some() {
-            known.push("version");
-        }
+        let here = BUILTINS.iter().filter(|builtin| match builtin.source {
+            Source::Platform(_) | Source::Node => self.name.is_some(),
+            Source::Version => self.version.is_some(),
+            // Known or absent, they are among the above.
+            Source::Git(_) | Source::Date => false,
+        });
+        known.extend(here.map(|builtin| builtin.name));
         let help = match did_you_mean(name, known.iter().copied()) {
             Some(near) => format!("did you mean `{{{{{near}}}}}`?"),
             None if name == "version" => {

@@ -92,6 +92,7 @@ fn layout() {
         ("a { // x\n b }", "a {  // x\n    b\n}\n"),
         ("a \\\n1 \\ // x\n  2", "a \\\n    1 \\ // x\n    2\n"),
         ("a 1 \\\n\nb", "a 1\nb\n"),
+        ("a 1 \\\n /* c */ \\\n\nb", "a 1 \\\n    /* c */\nb\n"),
         ("/-   a\n/-\nb\nc /-  1 { d }", "/-a\n/-b\nc /-1 { d }\n"),
         ("  ( t ) a (u) 1", "(t)a (u)1\n"),
         ("\u{feff}a\r\nb {\r\n c\r\n}\r\n", "a\nb {\n    c\n}\n"),

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::marks::family;
 use super::names::Top;
 use super::tree::{self, Entry, Node};
 use super::values::{Spot, item, open_braces};
@@ -259,7 +260,8 @@ impl Cursor<'_> {
         let tops: Vec<Top> = match kind.args.role(0) {
             Role::Names(_) => {
                 let named = node.args().next().and_then(|arg| tree::value(&self.file.text, arg));
-                let declared = world.declared(named.as_deref().unwrap_or_default(), &[Noun::Image]);
+                let declared =
+                    world.declared(family(named.as_deref().unwrap_or_default()), &[Noun::Image]);
                 declared.filter_map(|at| Some((at.file, world.mark(at)?.1.top))).collect()
             }
             _ => vec![(self.at, node.top)],

@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use super::marks::{Mark, What};
-use super::names::{Top, word};
+use super::names::Top;
 use super::tree::{self, Node};
 use super::words::{args, code, codes, named, prop, value_at};
 use super::{At, File, World};
 use crate::config::PlatformField;
-use crate::decode::text::PLATFORM_NAMES;
 use crate::platform::Platform;
-use crate::schema::{Kind, Noun, Prop, Role};
+use crate::schema::names::{self, Source};
+use crate::schema::{Kind, Noun, Prop, Props, Role};
 use crate::syntax::lex::Token;
 
 /// Most declarations of one name that are described.
@@ -55,10 +55,12 @@ impl World {
         }
         match entry.name {
             None => about(token, of_kind(kind)),
-            Some(name) => {
-                let prop = kind.prop(&tree::value(&file.text, name)?)?;
-                about(token, of_prop(kind, prop))
-            }
+            Some(name) => match kind.prop(&tree::value(&file.text, name)?) {
+                Some(prop) => about(token, of_prop(kind, prop)),
+                // The names of free properties and of axes are the writer's own.
+                None if matches!(kind.props, Props::Known(_)) => None,
+                None => about(token, of_kind(kind)),
+            },
         }
     }
 
@@ -82,7 +84,7 @@ impl World {
         let noun = self.noun(at)?;
         let node = file.tree.nodes.get(mark.node)?;
         let line = file.line(mark.range.start);
-        let head = format!("**{}** {} ({}:{line})", word(noun), code(&mark.name), file.path);
+        let head = format!("**{}** {} ({}:{line})", noun.word(), code(&mark.name), file.path);
         let facts = match noun {
             Noun::Let => vec![let_value(file, node)],
             Noun::Axis => vec![format!("values: {}", codes(&args(&file.text, node)))],
@@ -123,8 +125,10 @@ impl World {
             let whose = if default { " (those of the file)" } else { "" };
             facts.push(format!("platforms {}{whose}", codes(&platforms)));
         }
-        if let Some((file, node)) = self.setting(top, "tags") {
-            facts.push(format!("tags {}", codes(&args(&file.text, node))));
+        for name in ["tags", "publish"] {
+            if let Some((file, node)) = self.setting(top, name) {
+                facts.push(format!("{name} {}", codes(&args(&file.text, node))));
+            }
         }
         facts
     }
@@ -149,24 +153,23 @@ impl World {
 
     /// A name that the language itself gives a value.
     fn builtin(&self, top: Top, name: &str) -> Option<String> {
-        if let Some((_, field)) = PLATFORM_NAMES.iter().find(|(known, _)| *known == name) {
-            return Some(self.of_field(top, name, *field));
-        }
-        let said = match name {
-            "version" => {
+        let builtin = names::find(name)?;
+        let said = match builtin.source {
+            Source::Platform(field) => return Some(self.of_field(top, name, field)),
+            Source::Version => {
                 let version = self
                     .setting(top, "rootfs")
                     .and_then(|(file, node)| prop(&file.text, node, "version"));
-                format!("the `version` of the root file system: {}", code(&version?))
+                format!("{}: {}", builtin.doc, code(&version?))
             }
-            "image.name" => {
+            Source::Node => {
                 let name = self
                     .declares(top, Noun::Base)
                     .or_else(|| self.declares(top, Noun::Image))
                     .map(|mark| code(&mark.name));
-                format!("the name of this node{}", name.map_or(String::new(), |n| format!(": {n}")))
+                format!("{}{}", builtin.doc, name.map_or(String::new(), |n| format!(": {n}")))
             }
-            _ => return None,
+            Source::Git(_) | Source::Date => builtin.doc.to_owned(),
         };
         Some(format!("`{{{{{name}}}}}`: {said}"))
     }

@@ -5,16 +5,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::tree::{self, Node, Tree};
+use crate::decode::dockerfile::NODE;
 use crate::schema::{Children, Kind, Noun, Props, Role};
 use crate::syntax::lex::{Kind as Lexeme, Token};
 use crate::syntax::strings;
 
 /// Most names of one file that are looked at.
 const MAX_MARKS: usize = 1_000_000;
-/// A path that is one of the description's own nodes.
-const NODE_SCHEME: &str = "node:";
-/// What a [`NODE_SCHEME`] path can name.
-const NODES: &[Noun] = &[Noun::Base, Noun::Image];
+/// What a path that begins with [`NODE`] can name.
+pub(super) const NODES: &[Noun] = &[Noun::Base, Noun::Image];
 
 /// A name at its place, without quotes.
 #[derive(Clone, Debug)]
@@ -58,6 +57,11 @@ pub(super) fn is_axis(tree: &Tree, node: &Node) -> bool {
     let parent = node.parent.and_then(|at| tree.nodes.get(at)).and_then(|parent| parent.kind);
     let row = parent.and_then(axis_row);
     row.zip(node.kind).is_some_and(|(row, kind)| std::ptr::eq(row, kind))
+}
+
+/// The name of the image in `NAME[…]`.
+pub(super) fn family(name: &str) -> &str {
+    name.split_once('[').map_or(name, |(name, _)| name)
 }
 
 /// All names of a file in the order of their nodes.
@@ -127,7 +131,7 @@ impl Finder<'_> {
             Role::Names(_) => node.args().next().and_then(|token| tree::value(self.text, token)),
             _ => None,
         };
-        let named: Option<Arc<str>> = named.map(|name| name.as_ref().into());
+        let named: Option<Arc<str>> = named.map(|name| family(&name).into());
         let mut args = 0;
         for entry in &node.entries {
             let role = match entry.name {
@@ -164,31 +168,36 @@ impl Finder<'_> {
         let literal = tree::slice(self.text, token);
         if literal.contains("{{") {
             self.interpolated(token, literal);
+            let known = literal.split("{{").next().unwrap_or_default();
+            if let (Role::Names(nouns), true) = (role, known.contains('[')) {
+                self.variant(tree::inside(self.text, token), nouns);
+            }
             return;
         }
         match role {
             Role::Declares(noun) => self.whole(token, What::Declares(noun)),
             Role::Names(nouns) => match literal.find('[') {
-                Some(_) => self.variant(token, nouns),
+                Some(_) => self.variant(tree::inside(self.text, token), nouns),
                 None => self.whole(token, What::Names(nouns)),
             },
             Role::Path => {
                 let range = tree::inside(self.text, token);
                 let path = self.text.get(range.start as usize..range.end as usize);
-                if path.is_some_and(|path| path.starts_with(NODE_SCHEME)) {
-                    let start = range.start + NODE_SCHEME.len() as u32;
-                    self.push(start..range.end, What::Names(NODES), false);
+                if path.is_some_and(|path| path.starts_with(NODE)) {
+                    self.variant(range.start + NODE.len() as u32..range.end, NODES);
                 }
             }
             _ => {}
         }
     }
 
-    /// `NAME[axis=value,axis=value]`
-    fn variant(&mut self, token: Token, nouns: &'static [Noun]) {
-        let range = tree::inside(self.text, token);
+    /// `NAME`, or `NAME[axis=value,axis=value]`.
+    fn variant(&mut self, range: Range<u32>, nouns: &'static [Noun]) {
         let Some(text) = self.text.get(range.start as usize..range.end as usize) else { return };
-        let Some((name, axes)) = text.split_once('[') else { return };
+        let Some((name, axes)) = text.split_once('[') else {
+            self.push(range, What::Names(nouns), false);
+            return;
+        };
         let mut at = range.start + name.len() as u32;
         let of: Arc<str> = name.into();
         self.push(range.start..at, What::Names(nouns), false);
@@ -198,7 +207,9 @@ impl Finder<'_> {
                 let space = (axis.len() - axis.trim_start().len()) as u32;
                 let start = at + space;
                 let end = start + axis.trim().len() as u32;
-                self.push(start..end, What::AxisOf(of.clone()), false);
+                if !axis.contains("{{") {
+                    self.push(start..end, What::AxisOf(of.clone()), false);
+                }
             }
             at += pair.len() as u32;
         }
@@ -255,6 +266,10 @@ mod tests {
                 "=t",
                 "=u"
             ]
+        );
+        assert_eq!(
+            marks("image i { from \"py[a={{x}},{{y}}=1]\" b=c; named-context n \"node:q[d=1]\" }"),
+            ["+Image i", "{x}", "{y}", "=py", "py.a", "py.b", "=q", "q.d"]
         );
         assert_eq!(
             marks(

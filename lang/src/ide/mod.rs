@@ -30,7 +30,7 @@ pub use hover::Hover;
 pub use outline::{Fold, Symbol};
 
 use crate::load::{Files, MAX_FILE, join};
-use crate::schema::{Noun, Role};
+use crate::schema::{self, Noun, Role};
 use marks::{Mark, What};
 use tree::Tree;
 
@@ -183,6 +183,18 @@ impl World {
     /// Path and text of every file.
     pub fn texts(&self) -> impl Iterator<Item = (&Arc<str>, &Arc<str>)> {
         self.files.iter().map(|file| (&file.path, &file.text))
+    }
+
+    /// The paths of the Dockerfiles that images are built as, `{{…}}` in them as it is written.
+    pub fn dockerfiles(&self) -> impl Iterator<Item = String> {
+        let nodes =
+            self.files.iter().flat_map(|file| file.tree.nodes.iter().map(move |n| (file, n)));
+        nodes
+            .filter(|(_, node)| !node.dead && node.kind.is_some_and(schema::is_dockerfile))
+            .filter_map(|(file, node)| {
+                let path = tree::value(&file.text, node.args().next()?)?;
+                (!path.is_empty()).then(|| join(file.folder(), &path))
+            })
     }
 
     /// The text of a file.

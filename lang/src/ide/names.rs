@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::marks::{Mark, What};
+use super::values::SCRATCH;
 use super::{At, Place, World, tree};
 use crate::decode::lets::RESERVED;
 use crate::decode::text::is_let_name;
@@ -68,12 +69,18 @@ impl World {
         let nothing = || "nothing that has a name is declared for this place".to_owned();
         let at = self.at(path, offset).ok_or_else(nothing)?;
         let (targets, all) = self.bound(at);
-        let noun = targets.iter().find_map(|at| self.noun(*at)).ok_or_else(nothing)?;
-        check_name(new, noun)?;
         let old = self.mark(at).map(|(_, mark)| mark.name.clone()).unwrap_or_default();
+        if targets.is_empty() {
+            return Err(nothing());
+        }
         if *old == *new {
             return Ok(Vec::new());
         }
+        // One `{{…}}` of a template may stand for a `let` and for axes.
+        targets
+            .iter()
+            .filter_map(|at| self.noun(*at))
+            .try_for_each(|noun| check_name(new, noun))?;
         self.check_free(new, &targets)?;
         let mut edits: Vec<(Place, String)> = all
             .into_iter()
@@ -126,7 +133,7 @@ impl World {
             return Ok(());
         };
         let Some((file, mark)) = self.mark(at) else { return Ok(()) };
-        let (what, path, line) = (word(noun), &file.path, file.line(mark.range.start));
+        let (what, path, line) = (noun.word(), &file.path, file.line(mark.range.start));
         Err(format!("the name `{new}` is taken by the {what} at {path}:{line}"))
     }
 
@@ -250,21 +257,29 @@ impl World {
         self.lineage(top).into_iter().map(own).find(|axes| !axes.is_empty()).unwrap_or_default()
     }
 
-    /// A top-level node and the templates that it uses, those first that count more.
+    /// A top-level node and the templates that it uses, those first that count more: each before
+    /// those that it uses itself, and of several that one node names, the last.
     pub(super) fn lineage(&self, top: Top) -> Vec<Top> {
-        let mut seen = HashSet::from([top]);
-        let mut open = vec![top];
+        let mut entered = HashSet::new();
+        let mut open = vec![(top, false)];
         let mut found = Vec::new();
-        while let Some((at, top)) = open.pop() {
-            found.push((at, top));
-            let Some(file) = self.files.get(at) else { continue };
-            // The last one that is pushed is looked at first, and counts more.
-            for mark in file.within(&file.templates, top).filter_map(|mark| file.marks.get(mark)) {
-                let templates = self.declared(&mark.name, &[Noun::Template]);
-                let tops = templates.filter_map(|at| Some((at.file, self.mark(at)?.1.top)));
-                open.extend(tops.filter(|top| seen.insert(*top)));
+        while let Some((top, left)) = open.pop() {
+            if left {
+                found.push(top);
+                continue;
             }
+            if !entered.insert(top) {
+                continue;
+            }
+            open.push((top, true));
+            let Some(file) = self.files.get(top.0) else { continue };
+            let used = file.within(&file.templates, top.1).filter_map(|mark| file.marks.get(mark));
+            let used = used.flat_map(|mark| self.declared(&mark.name, &[Noun::Template]));
+            let used = used.filter_map(|at| Some((at.file, self.mark(at)?.1.top)));
+            let used: Vec<Top> = used.filter(|top| !entered.contains(top)).collect();
+            open.extend(used.into_iter().rev().map(|top| (top, false)));
         }
+        found.reverse();
         found
     }
 
@@ -277,19 +292,6 @@ impl World {
         let value = tree::value(&file.text, token)?;
         let elsewhere = value.is_empty() || value.contains("{{") || value.contains("://");
         (role == Role::Path && !elsewhere).then(|| join(file.folder(), &value))
-    }
-}
-
-/// A word for a noun.
-pub(super) fn word(noun: Noun) -> &'static str {
-    match noun {
-        Noun::Base => "base",
-        Noun::Image => "image",
-        Noun::Group => "group",
-        Noun::Template => "template",
-        Noun::Builder => "builder",
-        Noun::Let => "let",
-        Noun::Axis => "axis",
     }
 }
 
@@ -319,6 +321,8 @@ fn check_name(new: &str, noun: Noun) -> Result<(), String> {
             _ if !is_let_name(new) || new.len() > MAX_NAME => {
                 Err("a name begins with a letter and has letters, digits, `_` and `-`".to_owned())
             }
+            // Images have no `version` of a root file system, so that an axis may have the name.
+            "version" if noun == Noun::Axis => Ok(()),
             _ if RESERVED.contains(&new) => Err(format!("`{new}` has a meaning of its own")),
             "exclude" | "only" if noun == Noun::Axis => {
                 Err(format!("`{new}` has a meaning of its own in `matrix`"))
@@ -328,7 +332,7 @@ fn check_name(new: &str, noun: Noun) -> Result<(), String> {
     }
     let first = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let good = |c: char| first(c) || matches!(c, '.' | '_' | '-');
-    if new == "scratch" && noun != Noun::Template && noun != Noun::Builder {
+    if new == SCRATCH && noun != Noun::Template && noun != Noun::Builder {
         return Err("`scratch` is the name of the empty image".to_owned());
     }
     if new.starts_with(first) && new.chars().all(good) && new.len() <= MAX_NAME {

@@ -165,6 +165,10 @@ fn hover_says_what_a_word_means() {
     let hover = list.world.hover(MAIN, list.offset).unwrap();
     assert!(hover.markdown.contains("aarch64-linux-gnu"));
     assert_eq!(hover.range.end - hover.range.start, "linux/arm64".len() as u32);
+    assert!(
+        world("image a { env A<|>=\"b\" }\n").hover().contains("Variables of the environment.")
+    );
+    assert_eq!(world("image a { run b<|>=\"c\" }\n").hover(), "");
     assert_eq!(world("// image<|>\n").hover(), "");
     assert_eq!(world("nonsense<|> 1\n").hover(), "");
 }
@@ -211,7 +215,82 @@ fn names_are_offered_in_broken_texts() {
         "image \"a\" { steps { copy \"x\" \"y\" from=\"py\""
     );
     let from = world(&format!("{NAMES}image \"a\" {{ from \"<|>\" }}")).labels();
-    assert_eq!(from, ["alpine", "debian", "py"]);
+    assert_eq!(from, ["alpine", "debian", "py", "scratch"]);
+    assert_eq!(
+        chosen("image \"a\" { named-context n \"node:al<|>\"", "alpine"),
+        "image \"a\" { named-context n \"node:alpine\""
+    );
+    let copy = world(&format!("{NAMES}image \"a\" {{ steps {{ copy x y from=\"<|>\" }} }}"));
+    assert_eq!(copy.labels(), ["alpine", "debian", "py"]);
+}
+
+#[test]
+fn what_the_language_gives_a_value_is_offered_and_told() {
+    let labels = world("let a \"{{<|>\"\n").labels();
+    assert_eq!(labels, ["a", "git.commit", "git.describe", "date"]);
+    assert!(world("let a \"{{da<|>te}}\"\n").hover().contains("today in UTC"));
+    assert!(world("let a \"{{git.commit<|>}}\"\n").hover().contains("the commit of the folder"));
+    // Only what is known at the place is told.
+    assert!(!world("image a { tags \"{{version<|>}}\" }\n").hover().contains("rootfs"));
+}
+
+#[test]
+fn variants_in_brackets_are_names_of_their_own() {
+    let matrix = "image py { matrix { version \"1\" \"2\"; flavour \"slim\" } }\n";
+    let chosen = |text: &str, label: &str| world(&format!("{matrix}{text}")).chosen(label);
+    assert_eq!(
+        chosen("group g { image \"py[<|>]\" }", "version=2"),
+        "group g { image \"py[version=2]\" }"
+    );
+    assert_eq!(
+        chosen("image a { from \"py[1, fl<|>\"", "flavour=slim"),
+        "image a { from \"py[1, flavour=slim\""
+    );
+    assert_eq!(
+        chosen("image a { from \"py[version=<|>9,slim]\" }", "2"),
+        "image a { from \"py[version=2,slim]\" }"
+    );
+    assert_eq!(
+        chosen("image a { from \"py[slim]\" <|>", "version"),
+        "image a { from \"py[slim]\" version="
+    );
+    let of_axis = world(&format!("{matrix}image a {{ from \"py[slim]\" vers<|>ion=\"1\" }}\n"));
+    assert_eq!(of_axis.definition(), ["mabuild.kdl:1 version"]);
+    let node = world(&format!("{matrix}image a {{ named-context n \"node:p<|>y[1]\" }}\n"));
+    assert_eq!(node.definition(), ["mabuild.kdl:1 py"]);
+    // The name before an interpolated value is a use too.
+    let renamed =
+        world("image p<|>y { matrix { v 1 } }\nimage a { matrix { v 1 }; from \"py[v={{v}}]\" }\n");
+    assert!(renamed.renamed("python").unwrap()[MAIN].contains("from \"python[v={{v}}]\""));
+}
+
+#[test]
+fn an_axis_may_be_called_version() {
+    let text = "image a { matrix { v<|> \"1\" }; tags \"{{v}}\" }\n";
+    let renamed = world(text).renamed("version").unwrap();
+    assert_eq!(renamed[MAIN], "image a { matrix { version \"1\" }; tags \"{{version}}\" }\n");
+    let text = "image a { matrix { version \"1\" }; tags \"{{ver<|>sion}}\" }\n";
+    assert!(world(text).hover().contains("**axis** `version`"));
+    assert!(world(text).renamed("version").unwrap().values().all(|text| text.contains("version")));
+    // A `let` that is renamed with an axis may not.
+    let both = "let v 1\ntemplate t { tags \"{{v}}\" }\nimage a { use t; matrix { v<|> 1 } }\nimage b { use t }\n";
+    assert!(world(both).renamed("version").unwrap_err().contains("meaning of its own"));
+}
+
+#[test]
+fn of_templates_the_one_that_counts_is_told() {
+    // `a` uses `b` and counts more, though `b` is named last.
+    let text =
+        "template a { use b; tags from-a }\ntemplate b { tags from-b }\nimage <|>i { use a b }\n";
+    assert!(world(text).hover().contains("tags `from-a`"));
+}
+
+#[test]
+fn dockerfiles_are_told_as_they_are_written() {
+    let files = "//- mabuild.kdl\ninclude \"x/a.kdl\"\nimage b { dockerfile \"b/{{image.name}}\" }\n/- image c { dockerfile no }\n//- x/a.kdl\nimage a { dockerfile \"../Dockerfile\" }\n";
+    let mut found: Vec<String> = world(files).world.dockerfiles().collect();
+    found.sort();
+    assert_eq!(found, ["Dockerfile", "b/{{image.name}}"]);
 }
 
 #[test]
@@ -254,7 +333,7 @@ fn braces_offer_what_has_a_value() {
     assert!(world(&text).chosen("w").ends_with("tags \"x-{{w}}\""));
     let closed = format!("{NAMES}let y \"{{{{ s<|>u }}}}\"\n");
     assert_eq!(world(&closed).chosen("suite"), "let y \"{{ suite }}\"");
-    assert_eq!(world(&closed).labels(), ["suite", "y"]);
+    assert_eq!(world(&closed).labels(), ["suite", "y", "git.commit", "git.describe", "date"]);
     assert!(world("let a \"{{{{<|>\"\n").labels().is_empty());
     let base = world("base \"b\" { rootfs \"x/{{<|>}}\" version=\"1\" }").labels();
     assert!(base.contains(&"version".to_owned()));

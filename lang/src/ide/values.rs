@@ -5,15 +5,18 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::complete::{Completion, CompletionKind, Completions, Cursor};
-use super::names::word;
+use super::marks::NODES;
 use super::tree::{self, Entry, Node};
 use super::words::{args, prop};
-use crate::decode::text::PLATFORM_NAMES;
+use crate::decode::dockerfile::NODE;
 use crate::platform::Platform;
-use crate::schema::{Noun, Props, Role};
+use crate::schema::names::Source;
+use crate::schema::{BUILTINS, Noun, Props, Role, is_from};
 
 /// Most names that are offered at once; with more, an editor asks again as one types.
 const MAX_ITEMS: usize = 500;
+/// The empty image.
+pub(super) const SCRATCH: &str = "scratch";
 
 /// A value that is being written.
 pub(super) struct Spot {
@@ -26,6 +29,16 @@ pub(super) struct Spot {
     pub after: &'static str,
 }
 
+impl Spot {
+    /// The part of the value that begins at a place.
+    fn behind(&self, start: u32) -> Self {
+        let replace = start..self.replace.end.max(start);
+        // A word without quotes goes on without them.
+        let after = if self.before.is_empty() { self.after } else { "" };
+        Self { replace, typed: String::new(), before: "", after }
+    }
+}
+
 impl Cursor<'_> {
     /// A place for a value that has no quotes yet.
     pub(super) fn fresh(&self, replace: Range<u32>) -> Spot {
@@ -36,7 +49,27 @@ impl Cursor<'_> {
     /// Texts of a role.
     pub(super) fn values(&self, node: &Node, role: Role, spot: &Spot, found: &mut Completions) {
         match role {
-            Role::Names(nouns) => self.names(node, nouns, spot, found),
+            Role::Names(nouns) => match spot.typed.split_once('[') {
+                Some((name, inside)) => self.variants(name, inside, spot, found),
+                None => {
+                    self.names(node, nouns, spot, found);
+                    if node.kind.is_some_and(is_from)
+                        && SCRATCH.contains(&*spot.typed.to_lowercase())
+                    {
+                        let detail = "the empty image".to_owned();
+                        let scratch = item(CompletionKind::Word, SCRATCH, spot);
+                        found.items.push(Completion { detail, ..scratch });
+                    }
+                }
+            },
+            Role::Path => {
+                // What may stand behind `node:` is known; what paths there are is not.
+                let Some(name) = spot.typed.strip_prefix(NODE) else { return };
+                let start = spot.replace.start + NODE.len() as u32;
+                let rest = Spot { typed: name.to_owned(), ..spot.behind(start) };
+                found.replace = rest.replace.clone();
+                self.values(node, Role::Names(NODES), &rest, found);
+            }
             Role::OneOf(words) => {
                 let given = self.given(node);
                 let words = words.iter().filter(|word| !given.iter().any(|given| given == *word));
@@ -89,8 +122,40 @@ impl Cursor<'_> {
                     found.incomplete = true;
                     return;
                 }
-                let detail = word(*noun).to_owned();
+                let detail = noun.word().to_owned();
                 found.items.push(Completion { detail, ..item(CompletionKind::Name, &name, spot) });
+            }
+        }
+    }
+
+    /// What may stand in `NAME[…]`: the values of the axes, as `AXIS=VALUE`; behind `AXIS=` the
+    /// values of that axis.
+    fn variants(&self, name: &str, inside: &str, spot: &Spot, found: &mut Completions) {
+        let part = inside.rsplit(',').next().unwrap_or_default();
+        let (axis, value) = match part.split_once('=') {
+            Some((axis, value)) => (Some(axis.trim()), value),
+            None => (None, part),
+        };
+        let typed = value.trim_start().len() as u32;
+        let rest = self.file.slice(&(self.offset..spot.replace.end.max(self.offset)));
+        let more = rest.find([',', ']', '"']).unwrap_or(rest.len()) as u32;
+        let start = self.offset.saturating_sub(typed);
+        let spot = Spot { replace: start..self.offset + more, after: "", ..spot.behind(start) };
+        found.replace = spot.replace.clone();
+        let images = self.world.declared(name.trim_start_matches('"'), &[Noun::Image]);
+        let tops = images.filter_map(|at| Some((at.file, self.world.mark(at)?.1.top)));
+        for (file, mark) in tops
+            .flat_map(|top| self.world.axes(top))
+            .filter_map(|at| self.world.mark(at))
+            .filter(|(_, mark)| axis.is_none_or(|axis| *axis == *mark.name))
+        {
+            let values = file.tree.nodes.get(mark.node).map(|node| args(&file.text, node));
+            for value in values.unwrap_or_default().into_iter().take(MAX_ITEMS) {
+                let text = match axis {
+                    Some(_) => value,
+                    None => format!("{}={value}", mark.name),
+                };
+                found.items.push(item(CompletionKind::Word, &text, &spot));
             }
         }
     }
@@ -145,14 +210,16 @@ impl Cursor<'_> {
         axes.iter().for_each(|name| offer(name, "axis"));
         let lets = world.all_declared(&[Noun::Let]);
         lets.iter().filter(|name| !axes.contains(*name)).for_each(|name| offer(name, "let"));
-        if world.is_built(top) {
-            let version = world.setting(top, "rootfs");
-            if version.and_then(|(file, node)| prop(&file.text, node, "version")).is_some() {
-                offer("version", "the version of the root file system");
-            }
-            PLATFORM_NAMES.iter().for_each(|(name, _)| offer(name, "of the platform"));
-            offer("image.name", "the name of this node");
-        }
+        let built = world.is_built(top);
+        let rootfs = world.setting(top, "rootfs");
+        let version = rootfs.and_then(|(file, node)| prop(&file.text, node, "version")).is_some();
+        let known = |source: Source| match source {
+            Source::Version => built && version,
+            Source::Platform(_) | Source::Node => built,
+            Source::Git(_) | Source::Date => true,
+        };
+        let builtins = BUILTINS.iter().filter(|builtin| known(builtin.source));
+        builtins.for_each(|builtin| offer(builtin.name, builtin.doc));
         found
     }
 }

@@ -8,12 +8,11 @@ use super::outside::Outside;
 use super::variants::Family;
 use crate::config::{ImageId, NodeRef, Text};
 use crate::decode::check::shown;
-use crate::decode::matrix::unknown_axis;
+use crate::decode::matrix::{unknown_axis, unknown_value};
 use crate::decode::reference::Reference;
 use crate::diag::Diagnostic;
 use crate::reference;
 use crate::source::{Span, Spanned};
-use crate::suggest::did_you_mean;
 
 /// Looks references up.
 pub(crate) struct Resolver<'a> {
@@ -240,7 +239,9 @@ impl<'a> Resolver<'a> {
             };
             let known = family.axes.get(at)?;
             let Some(value) = known.values.iter().find(|known| *known.value == *value) else {
-                self.tell(span, |span| unknown_value(&value, span, family, known));
+                self.tell(span, |span| {
+                    unknown_value(&value, span, known, Some(&family.body.name.value))
+                });
                 return None;
             };
             if wanted.iter().all(|(axis, ..)| *axis != at) {
@@ -369,30 +370,6 @@ fn some_of(family: &Family) -> String {
         names.push("…".to_owned());
     }
     format!("has {}", names.join(" "))
-}
-
-fn unknown_value(value: &str, span: Span, family: &Family, axis: &Axis) -> Diagnostic {
-    let known = axis.values.iter().map(|value| &*value.value);
-    let help = match did_you_mean(value, known.clone()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => {
-            let names: Vec<String> = known.take(20).map(|name| format!("`{name}`")).collect();
-            format!("its values are {}", names.join(", "))
-        }
-    };
-    Diagnostic::error(
-        "mabuild::lang::matrix",
-        span,
-        format!(
-            "`{}` of `{}` has no value `{}`",
-            axis.name.value,
-            family.body.name.value,
-            shown(value)
-        ),
-        "not a value of the axis",
-    )
-    .and(axis.name.span, "the axis")
-    .help(help)
 }
 
 /// The error for `NAME[value]` where the value does not tell its axis.

@@ -150,6 +150,16 @@ static SECRET: Kind = Kind {
     )
 };
 
+/// Whether a kind is that of `dockerfile`.
+pub(crate) fn is_dockerfile(kind: &Kind) -> bool {
+    std::ptr::eq(kind, &raw const DOCKERFILE)
+}
+
+/// Whether a kind is that of `from`.
+pub(crate) fn is_from(kind: &Kind) -> bool {
+    std::ptr::eq(kind, &raw const FROM)
+}
+
 /// What `mode` can name.
 pub(crate) const MODES: &[&str] = &["auto", "emulate", "cross", "native"];
 

@@ -7,13 +7,15 @@ mod base;
 mod builder;
 mod file;
 mod image;
+pub(crate) mod names;
 mod node;
 mod steps;
 
 pub(crate) use base::{FOLLOWED, TRIMS, VARIANTS};
 pub(crate) use file::EVENTS;
 pub use file::FILE;
-pub(crate) use image::MODES;
+pub(crate) use image::{MODES, is_dockerfile, is_from};
+pub use names::{BUILTINS, Builtin};
 
 /// What a value may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +72,21 @@ pub enum Noun {
     Let,
     /// A child of `matrix`.
     Axis,
+}
+
+impl Noun {
+    /// The word for it in messages.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Base => "base",
+            Self::Image => "image",
+            Self::Group => "group",
+            Self::Template => "template",
+            Self::Builder => "builder",
+            Self::Let => "let",
+            Self::Axis => "axis",
+        }
+    }
 }
 
 /// Arguments of a node.

@@ -88,6 +88,7 @@ impl Globals<'_> {
         }
     }
 
+    /// The value of a condition.
     pub fn boolean(&self, expr: &Expression, scope: &Scope<'_>) -> Result<bool> {
         let value = self.eval(expr, scope)?;
         self.computed_with(&value);

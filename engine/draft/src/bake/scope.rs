@@ -24,10 +24,12 @@ pub(crate) struct Wrong {
 }
 
 impl Wrong {
+    /// What is wrong, and where.
     pub fn new(span: Range<usize>, message: impl Into<String>) -> Self {
         Self { span, message: message.into(), help: None, fatal: false }
     }
 
+    /// The same, with what to do.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());

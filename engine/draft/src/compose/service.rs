@@ -23,6 +23,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// A reader of the services of one file, with its top-level secrets.
     pub fn new(
         path: &'a str,
         text: &'a str,

@@ -36,6 +36,7 @@ struct Use<'t> {
 }
 
 impl<'a> Interpolation<'a> {
+    /// Replaces variables by the values of an environment.
     pub fn new(env: &'a Vars<'a>) -> Self {
         Self { env, known: RefCell::default(), taken: RefCell::default() }
     }
