@@ -258,5 +258,6 @@ mod tests {
         assert!(bad(&["graph", "explain", "app", "--between", "1"]));
         assert!(bad(&["graph", "explain", "--between", "1", "newest"]));
         assert!(bad(&["graph", "plan", "--what-if", "a", "--exit-code"]));
+        assert!(bad(&["graph", "plan", "--what-if", ""]));
     }
 }

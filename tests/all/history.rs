@@ -242,7 +242,7 @@ time:  up to N.NN s of work, by past builds; the longest chain takes "
     let mut nodes = names(&json["nodes"]);
     nodes.sort_unstable();
     assert_eq!(nodes, ["app", "app@linux/arm64", "python", "python@linux/arm64"]);
-    assert_eq!(json["counts"], json!({"build": 1, "maybe": 1, "untouched": 6}));
+    assert_eq!(json["counts"], json!({"build": 1, "maybe": 1, "untouched": 6, "refused": 0}));
     assert_eq!((&json["seconds"]["unknown"], &json["bytes"]["unknown"]), (&json!(0), &json!(0)));
     let layers = json["bytes"]["layers"].as_u64().unwrap();
     assert!(layers < json["bytes"]["push"].as_u64().unwrap(), "{json:#}");
@@ -361,5 +361,122 @@ fn documents_fit_their_schemas_in_every_state() {
     let faults = |document: Value| schema::faults(&schema, &document).len();
     let counts = json!({"build": 0, "maybe": 0, "keep": 0, "refused": 0});
     assert_eq!(faults(json!({"version": 1, "clean": true, "counts": counts, "nodes": []})), 0);
-    assert_eq!(faults(json!({"version": 2, "clean": 1, "counts": {}, "nodes": [{}]})), 13);
+    assert_eq!(faults(json!({"version": 2, "clean": 1, "counts": {}, "nodes": [{}]})), 15);
+}
+
+#[test]
+fn documents_tell_of_variants_and_of_what_is_refused() {
+    let env = TestEnv::new();
+    let digest = "0123456789abcdef".repeat(4);
+    let file = r#"mabuild 1
+platforms "linux/amd64" "linux/arm/v7"
+base "root" { rootfs "root.tar" }
+image "python" {
+    matrix { version "3.11" "3.12"; suite "bookworm" }
+    from "root"
+    steps { copy "a.txt" "/a"; file "/version" "{{version}}\n" }
+    tags "{{version}}"
+}
+image "web" { from "python" version="3.12"; platforms "linux/amd64"; steps { copy "b.txt" "/b" } }
+image "tested" { from "root"; steps { copy "t.txt" "/t" }; test "runs" { run "x" } }
+image "dock" { dockerfile "Dockerfile" }
+image "ext" { from "ghcr.io/acme/base:1.2@sha256:DIGEST"; steps { file "/x" "y" } }
+image "short" { from "debian:12" }
+"#;
+    env.write("mabuild.kdl", file.replace("DIGEST", &digest));
+    env.write("root.tar", tree("1")).write("Dockerfile", "FROM root\nCOPY d.txt /d\n");
+    for name in ["a.txt", "b.txt", "d.txt", "t.txt"] {
+        env.write(name, name);
+    }
+    let variant = |document: &Value| {
+        let nodes = document["nodes"].as_array().unwrap();
+        let node = nodes.iter().find(|n| n["node"] == "python[3.12,bookworm]@linux/arm/v7");
+        let node = node.unwrap_or_else(|| panic!("{document:#}"));
+        assert_eq!(node["name"], "python[3.12,bookworm]");
+        assert_eq!(node["family"], "python");
+        assert_eq!(node["axes"], json!({"version": "3.12", "suite": "bookworm"}));
+        assert_eq!(node["platform"], "linux/arm/v7");
+    };
+    for args in [&["graph", "plan"][..], &["graph", "explain", "*"]] {
+        let document = document(&env, args);
+        variant(&document);
+        let ext = document["nodes"].as_array().unwrap().iter().find(|n| n["name"] == "ext");
+        let ext = ext.unwrap();
+        assert_eq!((&ext["action"], &ext["family"]), (&"refused".into(), &Value::Null));
+        assert_eq!(ext["axes"], json!({}));
+    }
+    variant(&document(&env, &["graph", "plan", "--what-if", "root"]));
+    // Two platforms each of the Dockerfile and of the two bases that nothing declares, and what
+    // is built from these.
+    let counts =
+        |name: &str| document(&env, &["graph", "plan", "--what-if", name])["counts"].clone();
+    assert_eq!(
+        counts("t.txt"),
+        json!({"build": 2, "maybe": 0, "untouched": 11, "refused": 6}),
+        "tests are no reason not to know what an image reads"
+    );
+    let unknown = env.mabuild(&["graph", "plan", "--what-if", "d.txt"]).ok().stdout;
+    assert!(unknown.contains("6 nodes are refused: what they read is not known"), "{unknown}");
+    assert!(!unknown.contains("builds nothing"), "{unknown}");
+    // One name with a digest does not move the other rows.
+    let table = env.mabuild(&["graph", "plan"]).stdout;
+    let row = table.lines().find(|line| line.contains(" root ")).unwrap();
+    assert!(row.chars().count() < 90, "{table}");
+    let check = env.mabuild(&["check", "--format", "json"]).ok().json();
+    let implicit = check["implicit_bases"].as_array().unwrap();
+    let debian = json!({"name": "docker.io/library/debian:12", "place": "mabuild.kdl:14:22"});
+    assert!(implicit.len() == 2 && implicit.contains(&debian), "{check:#}");
+    // A platform that nothing has is no reason to say that all is well.
+    let nowhere = env.mabuild(&["graph", "plan", "--platform", "linux/s390x"]).fails(2);
+    assert!(nowhere.stderr.contains("has a platform linux/s390x"), "{}", nowhere.stderr);
+    // What is refused is no more up to date than what is stale, and not because of a change.
+    let stale = env.mabuild(&["graph", "query", "stale()"]).fails(2);
+    assert!(stale.stdout.contains("dock") && stale.stderr.contains("Dockerfiles yet"), "{stale:?}");
+    env.mabuild(&["graph", "query", "stale() ^ root"]).ok();
+    let query = env.mabuild(&["graph", "query", "rdeps(debian:12)"]).ok().stdout;
+    assert!(query.contains("docker.io/library/debian:12") && query.contains("short"), "{query}");
+    for args in [&["graph", "show"][..], &["graph", "query", "all()"]] {
+        let document = env.mabuild(&[args, &["--format", "json"]].concat()).ok().json();
+        let images = document["images"].as_array().unwrap();
+        let image = images.iter().find(|i| i["name"] == "python[3.11,bookworm]").unwrap();
+        assert_eq!(
+            (&image["family"], &image["axes"]["version"]),
+            (&json!("python"), &json!("3.11"))
+        );
+    }
+}
+
+#[test]
+fn runs_compared_name_variants_that_are_gone() {
+    let env = TestEnv::new();
+    let write = |versions: &str| {
+        let file = format!(
+            "mabuild 1\nplatforms \"linux/amd64\"\nbase \"root\" {{ rootfs \"root.tar\" }}\nimage \"python\" {{\n    \
+             matrix {{ version {versions} }}\n    from \"root\"\n    steps {{ copy \"a.txt\" \"/a\" }}\n    tags \"{{{{version}}}}\"\n}}\n"
+        );
+        env.write("mabuild.kdl", file);
+    };
+    env.write("root.tar", tree("1")).write("a.txt", "1\n");
+    write("\"3.11\"");
+    env.rebuild(&[]);
+    write("\"3.11\" \"3.12\"");
+    env.write("a.txt", "2\n");
+    env.rebuild(&[]);
+    write("\"3.12\"");
+    let became = |target: &str, from: &str, to: &str| {
+        let json = document(&env, &["graph", "explain", target, "--between", from, to]);
+        let nodes = json["nodes"].as_array().unwrap();
+        let line = |n: &Value| {
+            format!("{} {}", n["node"].as_str().unwrap(), n["became"].as_str().unwrap())
+        };
+        nodes.iter().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(became("python[version=3.11]", "1", "2"), ["python[3.11]@linux/amd64 different"]);
+    assert_eq!(became("python", "1", "2"), ["python[3.12]@linux/amd64 new"]);
+    assert_eq!(became("python", "2", "1"), ["python[3.12]@linux/amd64 gone"]);
+    let text = env.mabuild(&["graph", "explain", "--between", "2", "1"]).ok().stdout;
+    assert!(
+        text.contains("python[3.12] linux/amd64 is in the first of the two runs alone"),
+        "{text}"
+    );
 }

@@ -58,6 +58,15 @@ impl Check<'_> {
                 }
                 "properties" => self.properties(schema, rule, value, place),
                 "additionalProperties" if rule == &Value::Bool(false) => {}
+                "additionalProperties" => {
+                    let named = |name: &String| {
+                        schema.get("properties").is_some_and(|list| list.get(name).is_some())
+                    };
+                    let others = value.as_object().into_iter().flatten();
+                    for (name, value) in others.filter(|(name, _)| !named(name)) {
+                        self.value(rule, value, &format!("{place}.{name}"));
+                    }
+                }
                 other => self.fault(place, format!("the keyword {other} is not known")),
             }
         }

@@ -28,7 +28,10 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
     let project = context.load(&args.project)?;
     let loaded = &project.loaded;
     match args.format.format {
-        Format::Json => diagnostics::json(&context.terminal, loaded)?,
+        Format::Json => {
+            let implicit = project.lowered.iter().flat_map(|lowered| lowered.implicit());
+            diagnostics::json(&context.terminal, loaded, implicit)?;
+        }
         Format::Text => {
             context.terminal.say(&diagnostics::render(&context.terminal, loaded, &project.main));
             if !loaded.has_errors() {

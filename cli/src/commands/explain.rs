@@ -2,6 +2,7 @@
 
 use mabuild_engine::ops::{self, Project, RunName, RunRequest, RunRow};
 use mabuild_engine::report::{self, Explaining, Run, schema};
+use mabuild_lang::platform::Platform;
 
 use crate::args::{Format, FormatArgs, PlanArgs, ProjectArgs, TargetArgs};
 use crate::context::Context;
@@ -14,9 +15,12 @@ use crate::stop::{self, Stop};
     after_help = "Examples:\n  mabuild graph explain web\n  mabuild graph explain web@linux/arm64 --format json\n  mabuild graph explain web --between last~1 last   what the last run changed in it\n  mabuild graph explain --between 12 15             all that differs between two runs"
 )]
 pub struct Args {
-    /// NAME, NAME@PLATFORM, a group, or a glob
+    /// NAME, NAME@PLATFORM, NAME[AXIS=VALUE], a group, or a glob
     #[arg(value_name = "TARGET", required_unless_present_any = ["between", "schema"])]
     targets: Vec<String>,
+    /// Keep to these platforms; comma separated or given again
+    #[arg(long, value_name = "PLATFORM", value_delimiter = ',', value_parser = Platform::parse)]
+    platform: Vec<Platform>,
     /// Compare two runs, in place of the last build with what would be built now: numbers of
     /// `mabuild graph runs`, `last`, `last~1`
     #[arg(long, value_names = ["RUN", "RUN"], num_args = 2)]
@@ -40,7 +44,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
         return context.terminal.out(schema);
     }
     let project = context.open_untested(&args.project)?;
-    let target = TargetArgs { targets: args.targets.clone(), platform: Vec::new() };
+    let target = TargetArgs { targets: args.targets.clone(), platform: args.platform.clone() };
     let plan = PlanArgs { force: None, offline: args.offline, no_test: true };
     let request = planning::request(context, &target, &plan)?;
     match args.between.as_deref() {

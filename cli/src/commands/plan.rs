@@ -1,6 +1,7 @@
 //! `mabuild graph plan`.
 
 use clap::ValueEnum;
+use clap::builder::NonEmptyStringValueParser;
 use mabuild_engine::ops::{self, Project, RunRequest};
 use mabuild_engine::report::{self, WhatIf, schema};
 
@@ -26,7 +27,12 @@ pub struct Args {
     exit_code: bool,
     /// Show what a change of a node or a file would reach, in place of what is to be done now;
     /// `./` in front makes any name a file
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["force", "exit_code"])]
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_parser = NonEmptyStringValueParser::new(),
+        conflicts_with_all = ["force", "exit_code"]
+    )]
     what_if: Option<String>,
     /// How to report
     #[arg(long, value_name = "FORMAT", default_value = "table")]
@@ -48,7 +54,11 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
         let schema = if args.what_if.is_some() { schema::WHAT_IF } else { schema::PLAN };
         return context.terminal.out(schema);
     }
-    let project = context.open_to_run(&args.project, args.plan.no_test)?;
+    let project = match args.what_if {
+        // What a test does changes no image, and nothing is run.
+        Some(_) => context.open_untested(&args.project)?,
+        None => context.open_to_run(&args.project, args.plan.no_test)?,
+    };
     let request = planning::request(context, &args.target, &args.plan)?;
     let json = args.format == Form::Json;
     match &args.what_if {
@@ -67,8 +77,8 @@ fn what_if(
     let graph = &context.lowered(project)?.graph;
     let what = ops::what_if(&context.env, project, request, name);
     let what = what.map_err(|e| context.failed(&e, Some(&project.loaded.sources)))?;
-    let asked =
-        WhatIf { name: name.to_owned(), is_file: what.is_file, blast: what.blast, of: what.of };
+    let ops::What { is_file, blast, of, refused } = what;
+    let asked = WhatIf { name: name.to_owned(), is_file, blast, of, refused };
     let text = match json {
         true => report::what_if_json(graph, &asked),
         false => report::what_if_text(graph, &asked, context.terminal.out_style()),

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use mabuild_engine::ops::RunRequest;
+use mabuild_engine::graph::Graph;
+use mabuild_engine::ops::{Project, RunRequest};
+use mabuild_engine::plan::{Action, Plan};
 use mabuild_engine::query::{self, NodeSet, World};
 use mabuild_engine::report;
 use mabuild_lang::platform::Platform;
@@ -10,7 +12,8 @@ use mabuild_lang::platform::Platform;
 use crate::args::{ByArg, Format, FormatArgs, ProjectArgs};
 use crate::context::Context;
 use crate::planning;
-use crate::stop::Stop;
+use crate::stop::{self, Stop};
+use crate::term::failures;
 
 /// Arguments of `graph query`.
 #[derive(Debug, clap::Args)]
@@ -41,7 +44,8 @@ fn help() -> String {
         let _ = writeln!(help, "  {:width$}  {}", function.usage, function.doc);
     }
     help.push_str(
-        "\nX and Y are targets (NAME, NAME@PLATFORM, NAME[AXIS=VALUE], a group, a glob) or expressions. \
+        "\nWhat stale() finds and cannot be planned is told apart on standard error; the exit code is \
+         then that of `mabuild graph plan`.\n\nX and Y are targets (NAME, NAME@PLATFORM, NAME[AXIS=VALUE], a group, a glob) or expressions. \
          A + B is either, A - B is A without B,\nA ^ B is both; ^ binds closest.\n\nExamples:\n  \
          mabuild graph query 'rdeps(minideb) - minideb'\n  \
          mabuild graph query 'stale() ^ platform(linux/arm64)' --by platform\n  \
@@ -72,5 +76,27 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
     context.terminal.out(&match args.format.format {
         Format::Json => report::query_json(graph, &found),
         Format::Text => report::query_text(graph, &found, args.by.into()),
-    })
+    })?;
+    match &planning {
+        Some(planning) => refused(context, &project, graph, &planning.plan, &found),
+        None => Ok(()),
+    }
+}
+
+/// Says of what was found and cannot be planned why that is so: not every stale node is one that
+/// a rebuild would build.
+fn refused(
+    context: &Context,
+    project: &Project,
+    graph: &Graph,
+    plan: &Plan,
+    found: &NodeSet,
+) -> Result<(), Stop> {
+    let is_refused = |node| plan.get(node).is_some_and(|p| matches!(p.action, Action::Refused));
+    if !found.iter().any(is_refused) {
+        return Ok(());
+    }
+    let sources = &project.loaded.sources;
+    context.terminal.say(&failures::refused(&context.terminal, graph, plan, sources));
+    stop::of_plan(plan)
 }

@@ -105,6 +105,16 @@ struct Document<'a> {
     errors: usize,
     warnings: usize,
     diagnostics: Vec<DiagnosticDocument<'a>>,
+    /// Bases out of registries that nothing declares; none while there are errors.
+    implicit_bases: Vec<ImplicitDocument<'a>>,
+}
+
+/// A base that nothing declares.
+#[derive(Serialize)]
+struct ImplicitDocument<'a> {
+    name: &'a str,
+    /// `path:line:column` of the first place that names it.
+    place: String,
 }
 
 #[derive(Serialize)]
@@ -132,8 +142,13 @@ struct LabelDocument<'a> {
     text: String,
 }
 
-/// Prints diagnostics as JSON: `{"version":1,"errors":…,"warnings":…,"diagnostics":[…]}`.
-pub fn json(terminal: &Terminal, loaded: &Loaded) -> Result<(), Stop> {
+/// Prints diagnostics, and the bases that nothing declares, as JSON:
+/// `{"version":1,"errors":…,"warnings":…,"diagnostics":[…],"implicit_bases":[…]}`.
+pub fn json<'a>(
+    terminal: &Terminal,
+    loaded: &'a Loaded,
+    implicit: impl Iterator<Item = (&'a str, Span)>,
+) -> Result<(), Stop> {
     let number = |severity| loaded.diagnostics.iter().filter(|d| d.severity == severity).count();
     let label = |span: &Span, text: &'_ str| {
         let file = loaded.sources.get(span.file)?;
@@ -163,6 +178,9 @@ pub fn json(terminal: &Terminal, loaded: &Loaded) -> Result<(), Stop> {
         errors: number(Severity::Error),
         warnings: number(Severity::Warning),
         diagnostics: diagnostics.collect(),
+        implicit_bases: implicit
+            .map(|(name, span)| ImplicitDocument { name, place: loaded.sources.place(span) })
+            .collect(),
     };
     terminal.json(&document)
 }

@@ -2,6 +2,7 @@
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use mabuild_lang::platform::Platform;
+use mabuild_lang::reference;
 use mabuild_lang::suggest::did_you_mean;
 
 use super::{Graph, NodeId, Part, Thing, ThingId, Variant};
@@ -70,6 +71,14 @@ pub enum SelectError {
         /// What there is.
         has: String,
     },
+    /// Nothing of what was asked for is built for any of these platforms.
+    #[error("nothing that is asked for has a platform {platforms}; there are {has}")]
+    Nowhere {
+        /// What was asked for.
+        platforms: String,
+        /// What there is.
+        has: String,
+    },
 }
 
 /// The platform nodes that one target names, without what they need.
@@ -96,6 +105,7 @@ pub fn select(
     platforms: &[Platform],
 ) -> Result<Selection, SelectError> {
     let mut chosen = vec![false; graph.len()];
+    let mut asked = platforms.to_vec();
     if targets.is_empty() {
         for thing in graph.thing_ids() {
             choose(graph, thing, platforms, &mut chosen);
@@ -110,6 +120,14 @@ pub fn select(
                 return Err(lacks(graph, *thing, target, wanted));
             }
         }
+        asked.extend(platform);
+    }
+    if !asked.is_empty() && !chosen.contains(&true) && !graph.things().is_empty() {
+        let join = |list: &[Platform]| -> String {
+            list.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
+        let (platforms, has) = (join(&asked), join(graph.platforms()));
+        return Err(SelectError::Nowhere { platforms, has });
     }
     let targets: Vec<NodeId> =
         (0..graph.len() as u32).map(NodeId).filter(|n| chosen[n.0 as usize]).collect();
@@ -190,6 +208,10 @@ fn named(graph: &Graph, name: &str, target: &str) -> Result<Vec<ThingId>, Select
             return Ok(found);
         }
     }
+    // What nothing declares is called by its whole reference: a file may say less of it.
+    if let Some(thing) = graph.find(&reference::normal(name)) {
+        return Ok(vec![thing]);
+    }
     let families = graph.things().iter().filter_map(|t| t.variant.as_ref().map(|v| &*v.family));
     let names = graph.things().iter().map(|t| &*t.name).chain(graph.groups().iter().map(|g| &**g));
     let names = names.chain(families);
@@ -264,6 +286,19 @@ mod tests {
         let text = |t: &str| select(&g, &[t.into()], &[]).unwrap_err().to_string();
         assert_eq!(text("aps"), "nothing is called `aps`; did you mean `app`?");
         assert!(text("tool@linux/arm64").contains("it has linux/amd64"));
+        let nowhere = [Platform::parse("linux/s390x").unwrap()];
+        for (targets, platforms) in [
+            (&[][..], &nowhere[..]),
+            (&["?*".to_owned()], &nowhere),
+            (&["?*@linux/s390x".to_owned()], &[]),
+        ] {
+            let error = select(&g, targets, platforms).unwrap_err().to_string();
+            assert_eq!(
+                error,
+                "nothing that is asked for has a platform linux/s390x; there are linux/amd64, linux/arm64",
+                "{targets:?}"
+            );
+        }
         assert!(text("tool@a/b/c/d").contains("os/arch[/variant]"));
     }
 }

@@ -1,10 +1,10 @@
 //! The history of runs: the list of them, and two of them compared.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 use std::str::FromStr;
 
-use globset::Glob;
+use globset::{Glob, GlobSet, GlobSetBuilder};
 use mabuild_lang::platform::Platform;
 
 use super::planning::lowered;
@@ -133,16 +133,16 @@ fn chosen(
     let keep = |platform: Option<&Platform>| {
         request.platforms.is_empty() || platform.is_some_and(|p| request.platforms.contains(p))
     };
-    let mut out: Vec<String> = Vec::new();
+    let (mut out, mut seen) = (Vec::new(), HashSet::new());
     let mut add = |name: String| {
-        if !out.contains(&name) {
+        if seen.insert(name.clone()) {
             out.push(name);
         }
     };
     if request.targets.is_empty() {
         return Ok(known
             .iter()
-            .filter(|n| keep(platform(n).as_ref()))
+            .filter(|n| keep(split(n).1.as_ref()))
             .map(|n| (*n).into())
             .collect());
     }
@@ -153,9 +153,10 @@ fn chosen(
                 nodes.for_each(|node| add(graph.name(*node)));
             }
             Err(error) => {
+                let named = Past::of(target);
                 let past: Vec<&&str> = known
                     .iter()
-                    .filter(|name| means(target, name) && keep(platform(name).as_ref()))
+                    .filter(|name| named.means(name) && keep(split(name).1.as_ref()))
                     .collect();
                 if past.is_empty() {
                     return Err(unknown(&error));
@@ -167,17 +168,54 @@ fn chosen(
     Ok(out)
 }
 
-fn platform(node: &str) -> Option<Platform> {
-    node.rsplit_once('@').and_then(|(_, platform)| Platform::parse(platform).ok())
+/// The thing and the platform of a node or a target. The name of an image of a registry may hold
+/// an `@` of its own.
+fn split(node: &str) -> (&str, Option<Platform>) {
+    let parts = node.rsplit_once('@');
+    let found = parts.and_then(|(name, rest)| Some((name, Platform::parse(rest).ok()?)));
+    found.map_or((node, None), |(name, platform)| (name, Some(platform)))
 }
 
-/// Whether a target names a node of the past: in full, by its thing, or by a glob.
-fn means(target: &str, node: &str) -> bool {
-    let (thing, of) = node.rsplit_once('@').unwrap_or((node, ""));
-    let (name, wanted) = target.split_once('@').map_or((target, None), |(n, p)| (n, Some(p)));
-    let here = wanted.is_none_or(|p| Platform::parse(p).is_ok_and(|p| p.to_string() == of));
-    let glob = || Glob::new(name).is_ok_and(|glob| glob.compile_matcher().is_match(thing));
-    here && (name == thing || glob())
+/// What a target names of the past, where a thing is no more than its name.
+struct Past<'a> {
+    name: &'a str,
+    platform: Option<Platform>,
+    glob: Option<GlobSet>,
+}
+
+impl<'a> Past<'a> {
+    fn of(target: &'a str) -> Self {
+        let (name, platform) = split(target);
+        // A set refuses a pattern that is too large; a matcher of its own would panic.
+        let glob = Glob::new(name).ok();
+        let glob = glob.and_then(|glob| GlobSetBuilder::new().add(glob).build().ok());
+        Self { name, platform, glob }
+    }
+
+    /// Whether it names a node: in full, by its thing, by the image that this is a variant of, or
+    /// by a glob.
+    fn means(&self, node: &str) -> bool {
+        let (thing, platform) = split(node);
+        if self.platform.is_some() && self.platform != platform {
+            return false;
+        }
+        self.name == thing
+            || is_variant(thing, self.name)
+            || self.glob.as_ref().is_some_and(|glob| glob.is_match(thing))
+    }
+}
+
+/// Whether a thing is the variant of an image that a name stands for, `python` or
+/// `python[version=3.12]`. The names of axes are not kept, so that values alone count.
+fn is_variant(thing: &str, name: &str) -> bool {
+    let parts = |text| -> Option<(&str, &str)> { str::strip_suffix(text, "]")?.split_once('[') };
+    let Some((family, values)) = parts(thing) else { return false };
+    let Some((wanted, inside)) = parts(name) else { return family == name };
+    let value = |part: &'_ str| {
+        let value = part.split_once('=').map_or(part, |(_, value)| value).trim().to_owned();
+        values.split(',').any(|known| known == value)
+    };
+    family == wanted && inside.split(',').all(value)
 }
 
 fn unknown(error: &SelectError) -> OpError {
@@ -219,7 +257,26 @@ mod tests {
             ("ap", false),
             ("[", false),
         ] {
-            assert_eq!(means(target, "app@linux/arm64"), yes, "{target}");
+            assert_eq!(Past::of(target).means("app@linux/arm64"), yes, "{target}");
         }
+        for (target, yes) in [
+            ("python", true),
+            ("python[3.12,bookworm]", true),
+            ("python[bookworm]@linux/arm64", true),
+            ("python[version=3.12, os=bookworm]", true),
+            ("python[3.11]", false),
+            ("python[bookworm]@linux/amd64", false),
+            ("ruby[3.12]", false),
+            ("pyth", false),
+        ] {
+            let node = "python[3.12,bookworm]@linux/arm64";
+            assert_eq!(Past::of(target).means(node), yes, "{target}");
+        }
+        for target in ["ghcr.io/a/b@sha256:00", "ghcr.io/a/b@sha256:00@linux/arm64"] {
+            assert!(Past::of(target).means("ghcr.io/a/b@sha256:00@linux/arm64"), "{target}");
+        }
+        // Too large for a matcher.
+        let large = "{a,b}*".repeat(100_000);
+        assert!(!Past::of(&large).means("app@linux/arm64"));
     }
 }

@@ -30,6 +30,8 @@ pub struct What {
     pub blast: Blast,
     /// Platform nodes that the question was about, reached or not.
     pub of: usize,
+    /// Those of them that are refused, when a file changes: what they read is not known.
+    pub refused: usize,
 }
 
 /// What a change of `name` would reach among the nodes that the request needs. It is a base, an
@@ -55,18 +57,23 @@ pub fn what_if(
             Err(error) => return Err(unknown(&error.to_string())),
         },
     };
+    let mut refused = 0;
     let seeds = match &named {
         Some(named) => {
             let nodes = named.targets.iter().filter(|n| graph.platform(**n).is_some());
             nodes.map(|node| Seed { node: *node, certain: true }).collect()
         }
-        None => file_seeds(env, project, request, &store, &selection.needed, name)?,
+        None => {
+            let found = file_seeds(env, project, request, &store, &selection.needed, name)?;
+            refused = found.refused;
+            found.seeds
+        }
     };
     let memory = Memory::read(&store, project)?;
     let within = |node: NodeId| selection.contains(node);
     let blast = blast(graph, &seeds, &within, &|node| memory.past(graph, node));
     let of = selection.needed.iter().filter(|n| graph.platform(**n).is_some()).count();
-    Ok(What { is_file: named.is_none(), blast, of })
+    Ok(What { is_file: named.is_none(), blast, of, refused })
 }
 
 fn unknown(message: &str) -> OpError {
@@ -76,6 +83,13 @@ fn unknown(message: &str) -> OpError {
 }
 
 /// The nodes that read a file.
+struct FileSeeds {
+    seeds: Vec<Seed>,
+    /// Nodes of which it cannot be said.
+    refused: usize,
+}
+
+/// Looks which nodes read a file.
 fn file_seeds(
     env: &Env,
     project: &Project,
@@ -83,7 +97,7 @@ fn file_seeds(
     store: &Arc<Store>,
     nodes: &[NodeId],
     name: &str,
-) -> Result<Vec<Seed>, OpError> {
+) -> Result<FileSeeds, OpError> {
     let path = placed(env, project, name);
     let mut sources = project.loaded.sources.iter();
     if sources.any(|(_, file)| absolute(&project.root.join(&**file.path())) == path) {
@@ -93,8 +107,11 @@ fn file_seeds(
             .help("edit it and run `mabuild graph plan`, or name what you mean to change"));
     }
     let lowered = lowered(project)?;
+    let found: Vec<(NodeId, Option<AskedSpec>)> =
+        nodes.par_iter().filter_map(|node| Some((*node, lowered.spec(*node)?.ok()))).collect();
+    let refused = found.iter().filter(|(_, spec)| spec.is_none()).count();
     let specs: Vec<(NodeId, AskedSpec)> =
-        nodes.par_iter().filter_map(|node| Some((*node, lowered.spec(*node)?.ok()?))).collect();
+        found.into_iter().filter_map(|(node, spec)| Some((node, spec?))).collect();
     // Many nodes copy the same. What is fetched is no file of the project, and is not fetched for
     // a question.
     let asks: HashSet<&FilesAsk> =
@@ -115,7 +132,7 @@ fn file_seeds(
         .collect();
     match seeds.is_empty() && !path.exists() {
         true => Err(unknown(&format!("nothing is called `{name}`, and there is no such file"))),
-        false => Ok(seeds),
+        false => Ok(FileSeeds { seeds, refused }),
     }
 }
 

@@ -32,6 +32,8 @@ pub enum Became {
     Different,
     /// It was not there in the first run.
     New,
+    /// It was not there in the second run.
+    Gone,
     /// Neither run had it.
     Absent,
 }
@@ -108,14 +110,15 @@ struct Search<'a> {
 impl Search<'_> {
     fn compare(&mut self, node: &str) -> Compared {
         let became = match (self.before.get(node), self.now.get(node)) {
-            (_, None) => Became::Absent,
+            (None, None) => Became::Absent,
+            (Some(_), None) => Became::Gone,
             (None, Some(_)) => Became::New,
             (Some(a), Some(b)) if a == b => Became::Same { digest: b.digest.clone() },
             (Some(a), Some(b)) if a.digest == b.digest => Became::SameResult,
             _ => Became::Different,
         };
         let causes = match became {
-            Became::Same { .. } | Became::Absent => Vec::new(),
+            Became::Same { .. } | Became::Gone | Became::Absent => Vec::new(),
             _ => self.causes(node),
         };
         Compared { node: node.to_owned(), became, causes }
@@ -305,6 +308,9 @@ mod tests {
         assert_eq!(new.became, Became::New);
         assert_eq!(new.causes, [(vec!["app@x".to_owned()], Cause::New)]);
         assert_eq!(compare("none@x", &before, &now).became, Became::Absent);
+        // The other way round it has nothing to be compared with.
+        let gone = compare("app@x", &now, &before);
+        assert_eq!((gone.became, gone.causes), (Became::Gone, vec![]));
         assert_eq!(compare("odd@x", &before, &now).causes[0].1, Cause::Forgotten);
     }
 

@@ -46,6 +46,7 @@ fn story(compared: &Compared) -> Story<'_> {
         Became::SameResult => ("came out the same from other inputs", Tone::Good),
         Became::Different => ("came out different", Tone::Work),
         Became::New => ("is new", Tone::Work),
+        Became::Gone => ("is in the first of the two runs alone", Tone::Work),
         Became::Absent => ("is in neither run", Tone::Dim),
     };
     let details = match &compared.became {
@@ -88,7 +89,7 @@ struct Document<'a> {
 struct NodeDocument<'a> {
     /// `name@os/arch`.
     node: &'a str,
-    /// `same`, `same-result`, `different`, `new`, `absent`.
+    /// `same`, `same-result`, `different`, `new`, `gone`, `absent`.
     became: &'static str,
     causes: Vec<CauseDocument<'a>>,
 }
@@ -112,6 +113,7 @@ pub fn between_json(from: Run, to: Run, compared: &[Compared]) -> String {
             Became::SameResult => "same-result",
             Became::Different => "different",
             Became::New => "new",
+            Became::Gone => "gone",
             Became::Absent => "absent",
         },
         causes: of.causes.iter().zip(story(of).causes).map(|(c, w)| cause(of, c, &w)).collect(),

@@ -5,12 +5,18 @@ use super::{Style, Tone};
 /// A piece of a row, with its colour.
 pub(super) type Cell = (String, Option<Tone>);
 
-/// Rows below a dim head, columns as wide as their longest cell; the last one is not filled up.
+/// Width that no column but the last is filled up to: one name with a digest does not push all
+/// other rows off the screen.
+pub(super) const WIDEST: usize = 48;
+
+/// Rows below a dim head, columns as wide as their longest cell up to [`WIDEST`]; the last one is
+/// not filled up. Nothing is cut off.
 pub(super) fn columns<const N: usize>(head: [&str; N], rows: &[[Cell; N]], style: Style) -> String {
     let widths: [usize; N] = std::array::from_fn(|column| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         let cells = cells.map(|(text, _)| text.chars().count());
-        cells.chain(head.get(column).map(|text| text.len())).max().unwrap_or(0)
+        let fits = cells.filter(|width| *width <= WIDEST);
+        fits.chain(head.get(column).map(|text| text.len())).max().unwrap_or(0)
     });
     let line = |cells: [(&str, Option<Tone>); N]| -> String {
         let mut out = String::new();
@@ -21,7 +27,7 @@ pub(super) fn columns<const N: usize>(head: [&str; N], rows: &[[Cell; N]], style
             }
             // Padding stands behind the colour codes, which have no width.
             if at + 1 < N {
-                out.push_str(&" ".repeat(width - text.chars().count() + 2));
+                out.push_str(&" ".repeat(width.saturating_sub(text.chars().count()) + 2));
             }
         }
         out
@@ -52,5 +58,11 @@ mod tests {
         );
         let painted = columns(["ACTION", "N", "WHY"], &rows, Style::Ansi);
         assert!(painted.contains("\x1b[36mbuild\x1b[0m   a    x\n"), "{painted:?}");
+        let long = "n".repeat(WIDEST + 1);
+        let rows = [[cell(&long, None), cell("x", None)], [cell("short", None), cell("y", None)]];
+        assert_eq!(
+            columns(["NAME", "WHY"], &rows, Style::Plain),
+            format!("NAME   WHY\n{long}  x\nshort  y\n")
+        );
     }
 }

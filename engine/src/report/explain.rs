@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::causes::{Story, Way, Why, chain, tell};
 use super::reason::{ReasonDocument, reason_document};
+use super::variant::ThingDocument;
 use super::{JSON_VERSION, Style, words};
 use crate::graph::{Graph, NodeId};
 use crate::plan::{Action, Plan, Planned, Reason};
@@ -145,6 +146,10 @@ struct Document<'a> {
 struct NodeDocument<'a> {
     /// `name@os/arch`, or `name` for the index.
     node: String,
+    #[serde(flatten)]
+    thing: ThingDocument<'a>,
+    /// Null for the index.
+    platform: Option<String>,
     /// `keep`, `build`, `maybe`, `refused`.
     action: &'static str,
     key: Option<String>,
@@ -174,6 +179,8 @@ pub fn explain_json(of: &Explaining<'_>, targets: &[NodeId]) -> String {
             reason: reason_document(graph, reason, of.sources),
         });
         NodeDocument {
+            thing: ThingDocument::of_node(graph, planned.node),
+            platform: graph.platform(planned.node).map(ToString::to_string),
             action: words::action(&planned.action),
             key: planned.key.map(|key| key.hex()),
             result: match &planned.action {

@@ -22,6 +22,7 @@ pub mod schema;
 mod show;
 mod summary;
 mod svg;
+mod variant;
 pub mod view;
 mod what_if;
 pub mod words;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::columns::{Cell, columns};
 use super::reason::{ReasonDocument, reason_document, summary};
+use super::variant::ThingDocument;
 use super::{JSON_VERSION, Style, Tone, words};
 use crate::graph::{Graph, NodeId, ThingId};
 use crate::plan::{Action, Plan, Planned, Reason};
@@ -45,14 +46,27 @@ pub fn plan_table(graph: &Graph, plan: &Plan, kept: bool, style: Style) -> Strin
     if plan.is_clean() {
         out.push_str(&style.paint(Tone::Good, &up_to_date(graph, plan)));
     } else {
-        out.push_str(&counts_line(&Counts::of(graph, plan), style));
+        out.push_str(&counts_line(&Counts::of(graph, plan), indexes(graph, plan), style));
     }
     out.push('\n');
     out
 }
 
-fn counts_line(counts: &Counts, style: Style) -> String {
+/// Indexes to put together. They follow their platforms, and count where these are all there.
+fn indexes(graph: &Graph, plan: &Plan) -> usize {
+    let stale = |p: &&Planned| !matches!(p.action, Action::Keep { .. });
+    let open = plan.nodes.iter().filter(stale);
+    match open.clone().all(|p| words::is_index(graph, p.node)) {
+        true => open.count(),
+        false => 0,
+    }
+}
+
+fn counts_line(counts: &Counts, indexes: usize, style: Style) -> String {
+    let indexes_what =
+        if indexes == 1 { "index to put together" } else { "indexes to put together" };
     let parts = [
+        (indexes, indexes_what, Tone::Work),
         (counts.build, "to build", Tone::Work),
         (counts.maybe, "to build if what they need changes", Tone::Maybe),
         (counts.keep, "up to date", Tone::Good),
@@ -63,11 +77,7 @@ fn counts_line(counts: &Counts, style: Style) -> String {
         .filter(|(number, _, _)| *number > 0)
         .map(|(number, what, tone)| style.paint(tone, &format!("{number} {what}")))
         .collect();
-    match shown.is_empty() {
-        // Every platform is there and only an index is to be put together.
-        true => "indexes to put together".to_owned(),
-        false => shown.join(", "),
-    }
+    shown.join(", ")
 }
 
 struct Row {
@@ -241,7 +251,8 @@ struct Document<'a> {
 struct NodeDocument<'a> {
     /// `name@os/arch`, or `name` for the index over the platforms.
     node: String,
-    name: &'a str,
+    #[serde(flatten)]
+    thing: ThingDocument<'a>,
     platform: Option<String>,
     /// `keep`, `build`, `maybe`, `refused`.
     action: &'static str,
@@ -259,7 +270,7 @@ pub fn plan_json(graph: &Graph, plan: &Plan, sources: &SourceMap) -> String {
         .iter()
         .map(|planned| NodeDocument {
             node: graph.name(planned.node),
-            name: &graph.thing(graph.node(planned.node).thing).name,
+            thing: ThingDocument::of_node(graph, planned.node),
             platform: graph.platform(planned.node).map(ToString::to_string),
             action: words::action(&planned.action),
             reason: reason_document(graph, &planned.reason, sources),
@@ -337,6 +348,22 @@ maybe   httpd    all 2      waits for tools
         assert_eq!(tools["action"], "maybe");
         assert_eq!(tools["reason"]["node"], "busybox@linux/arm64");
         assert_eq!(of("other@linux/amd64")["action"], "keep");
+    }
+
+    #[test]
+    fn an_index_alone_is_counted() {
+        let g = graph();
+        let (mut plan, _) = plan_of(&g, &Remembered::everything());
+        let index = plan.nodes.iter_mut().find(|p| g.name(p.node) == "tools").unwrap();
+        (index.action, index.reason) = (Action::Build, Reason::Members);
+        assert_eq!(
+            plan_table(&g, &plan, false, Style::Plain),
+            "\
+ACTION  NODE   PLATFORMS  WHY
+build   tools  index      its set of platforms is new
+1 index to put together, 8 up to date
+"
+        );
     }
 
     #[test]

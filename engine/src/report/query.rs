@@ -5,6 +5,8 @@ use std::fmt::Write;
 use mabuild_lang::platform::Platform;
 use serde::Serialize;
 
+use super::columns::WIDEST;
+use super::variant::ThingDocument;
 use super::{By, JSON_VERSION, words};
 use crate::graph::{Graph, NodeId, Part, ThingId, ThingKind};
 use crate::query::NodeSet;
@@ -29,7 +31,8 @@ pub fn query_text(graph: &Graph, set: &NodeSet, by: By) -> String {
 fn images_text(graph: &Graph, found: &[Found], out: &mut String) {
     let names: Vec<String> =
         found.iter().map(|found| words::one_line(&graph.thing(found.thing).name)).collect();
-    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+    let widths = names.iter().map(|name| name.chars().count());
+    let width = widths.filter(|width| *width <= WIDEST).max().unwrap_or(0);
     for (found, name) in found.iter().zip(&names) {
         let all = graph.thing(found.thing).platforms.len();
         let platforms = match found.nodes.len() {
@@ -52,7 +55,8 @@ struct Document<'a> {
 
 #[derive(Serialize)]
 struct ImageDocument<'a> {
-    name: &'a str,
+    #[serde(flatten)]
+    thing: ThingDocument<'a>,
     /// `base` or `image`.
     kind: &'static str,
     /// Those of its platforms that are in the set.
@@ -83,7 +87,7 @@ pub fn query_json(graph: &Graph, set: &NodeSet) -> String {
             platform: platform.clone(),
         }));
         images.push(ImageDocument {
-            name: &thing.name,
+            thing: ThingDocument::of(thing),
             kind: match thing.kind {
                 ThingKind::Base => "base",
                 ThingKind::Image => "image",
@@ -179,6 +183,8 @@ httpd@linux/arm64
             "images": [
                 {
                     "name": "busybox",
+                    "family": null,
+                    "axes": {},
                     "kind": "base",
                     "platforms": ["linux/amd64", "linux/arm64"],
                     "complete": true,
@@ -187,6 +193,8 @@ httpd@linux/arm64
                 },
                 {
                     "name": "httpd",
+                    "family": null,
+                    "axes": {},
                     "kind": "image",
                     "platforms": ["linux/arm64"],
                     "complete": false,

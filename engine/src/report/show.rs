@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use serde::Serialize;
 
+use super::variant::ThingDocument;
 use super::view::View;
 use super::{JSON_VERSION, Style, Tone, words};
 use crate::graph::{EdgeKind, Graph, NodeId, Selection, ThingKind};
@@ -74,7 +75,8 @@ struct Document<'a> {
 
 #[derive(Serialize)]
 struct ImageDocument<'a> {
-    name: &'a str,
+    #[serde(flatten)]
+    thing: ThingDocument<'a>,
     /// `base` or `image`.
     kind: &'static str,
     platforms: Vec<String>,
@@ -131,8 +133,8 @@ pub fn graph_json(graph: &Graph, selection: &Selection) -> String {
             .into_iter()
             .map(|(parent, kind)| need(graph.thing(parent).name.to_string(), kind))
             .collect();
-        let (name, tags) = (&*thing.name, thing.tags.as_slice());
-        images.push(ImageDocument { name, kind, platforms, tags, groups, needs });
+        let (thing, tags) = (ThingDocument::of(thing), thing.tags.as_slice());
+        images.push(ImageDocument { thing, kind, platforms, tags, groups, needs });
     }
     let nodes = selection.needed.iter().copied().filter(drawn).map(|node| NodeDocument {
         node: graph.name(node),

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use mabuild_lang::source::SourceMap;
 use serde::Serialize;
 
+use super::variant::ThingDocument;
 use super::{JSON_VERSION, Style, Tone, words};
 use crate::event::{End, FailureKind, Phases, Summary};
 use crate::graph::{Graph, NodeId};
@@ -151,7 +152,8 @@ struct PhasesDocument {
 #[derive(Default, Serialize)]
 struct NodeDocument<'a> {
     node: String,
-    name: &'a str,
+    #[serde(flatten)]
+    thing: ThingDocument<'a>,
     platform: Option<String>,
     /// `built`, `kept`, `failed`, `skipped`, `cancelled`.
     end: &'static str,
@@ -242,7 +244,7 @@ fn node_document<'a>(
 ) -> NodeDocument<'a> {
     let document = NodeDocument {
         node: graph.name(node),
-        name: &graph.thing(graph.node(node).thing).name,
+        thing: ThingDocument::of_node(graph, node),
         platform: graph.platform(node).map(ToString::to_string),
         ..Default::default()
     };

@@ -7,6 +7,7 @@ use mabuild_lang::platform::Platform;
 use serde::Serialize;
 
 use super::columns::{Cell, columns};
+use super::variant::ThingDocument;
 use super::{JSON_VERSION, Style, Tone, words};
 use crate::graph::{Graph, ThingId};
 use crate::plan::{Blast, Past, Reached};
@@ -24,6 +25,15 @@ pub struct WhatIf {
     pub blast: Blast,
     /// Platform nodes that the question was about, reached or not.
     pub of: usize,
+    /// Those of them that are refused, when a file changes: what they read is not known.
+    pub refused: usize,
+}
+
+impl WhatIf {
+    /// Platform nodes that the change does not reach for certain.
+    fn untouched(&self, reached: usize) -> usize {
+        self.of.saturating_sub(reached + self.refused)
+    }
 }
 
 /// What makes nodes share a row: the thing, whether they are certain, and what they are reached
@@ -36,15 +46,14 @@ pub fn what_if_text(graph: &Graph, asked: &WhatIf, style: Style) -> String {
     let name = words::one_line(&asked.name);
     let (certain, maybe) = counts(graph, blast);
     if certain + maybe == 0 {
-        let what = if asked.is_file { "no node reads" } else { "nothing needs" };
-        let line = format!("{what} {name}: a change of it builds nothing\n");
-        return style.paint(Tone::Good, &line);
+        return nothing(asked, &name, style);
     }
     let mut out = columns(HEAD, &rows(graph, asked), style);
     let shown = [
         (certain, "to build", Tone::Work),
         (maybe, "to build if what they need changes", Tone::Maybe),
-        (asked.of.saturating_sub(certain + maybe), "not touched", Tone::Good),
+        (asked.untouched(certain + maybe), "not touched", Tone::Good),
+        (asked.refused, "refused", Tone::Bad),
     ];
     let shown: Vec<String> = shown
         .into_iter()
@@ -53,7 +62,37 @@ pub fn what_if_text(graph: &Graph, asked: &WhatIf, style: Style) -> String {
         .collect();
     let _ = writeln!(out, "a change of {name}: {}", shown.join(", "));
     sums(graph, blast, certain + maybe, &mut out);
+    if asked.refused > 0 {
+        out.push_str(&unsaid(asked.refused));
+    }
     out
+}
+
+/// The line, or two, of a change that reaches nothing.
+fn nothing(asked: &WhatIf, name: &str, style: Style) -> String {
+    match (asked.is_file, asked.refused) {
+        (false, _) => {
+            let line = format!("nothing needs {name}: a change of it builds nothing");
+            style.paint(Tone::Good, &line) + "\n"
+        }
+        (true, 0) => {
+            let line = format!("no node reads {name}: a change of it builds nothing");
+            style.paint(Tone::Good, &line) + "\n"
+        }
+        (true, refused) => {
+            let line = format!("no node that can be built reads {name}");
+            format!("{}\n{}", style.paint(Tone::Maybe, &line), unsaid(refused))
+        }
+    }
+}
+
+/// What cannot be said of nodes that are refused.
+fn unsaid(refused: usize) -> String {
+    let (nodes, verb, they) = match refused {
+        1 => ("1 node".to_owned(), "is", "it reads"),
+        _ => (words::count(refused, "node"), "are", "they read"),
+    };
+    format!("{nodes} {verb} refused: what {they} is not known\n")
 }
 
 /// Platform nodes that are built for certain, and those that may be.
@@ -160,6 +199,7 @@ struct Counts {
     build: usize,
     maybe: usize,
     untouched: usize,
+    refused: usize,
 }
 
 #[derive(Serialize)]
@@ -188,7 +228,8 @@ struct BytesDocument {
 struct NodeDocument<'a> {
     /// `name@os/arch`, or `name` for the index over the platforms.
     node: String,
-    name: &'a str,
+    #[serde(flatten)]
+    thing: ThingDocument<'a>,
     platform: Option<String>,
     /// `build` or `maybe`.
     action: &'static str,
@@ -207,7 +248,7 @@ pub fn what_if_json(graph: &Graph, asked: &WhatIf) -> String {
         let Past { seconds, layers, push } = reached.past;
         NodeDocument {
             node: graph.name(reached.node),
-            name: &graph.thing(graph.node(reached.node).thing).name,
+            thing: ThingDocument::of_node(graph, reached.node),
             platform: graph.platform(reached.node).map(ToString::to_string),
             action: if reached.certain { "build" } else { "maybe" },
             through: reached.through.map(|node| graph.name(node)),
@@ -220,7 +261,12 @@ pub fn what_if_json(graph: &Graph, asked: &WhatIf) -> String {
         version: JSON_VERSION,
         what_if: &asked.name,
         kind: if asked.is_file { "file" } else { "node" },
-        counts: Counts { build, maybe, untouched: asked.of.saturating_sub(build + maybe) },
+        counts: Counts {
+            build,
+            maybe,
+            untouched: asked.untouched(build + maybe),
+            refused: asked.refused,
+        },
         seconds: SecondsDocument {
             sum: blast.seconds,
             chain: blast.chain_seconds,
@@ -257,7 +303,7 @@ mod tests {
         };
         let blast = blast(graph, &seeds, &|_| true, &past);
         let name = if is_file { "conf/a b" } else { "busybox" }.to_owned();
-        WhatIf { name, is_file, blast, of: 8 }
+        WhatIf { name, is_file, blast, of: 8, refused: 0 }
     }
 
     #[test]
@@ -291,6 +337,18 @@ bytes: up to 5.00 KiB of layers to write, 7.32 KiB to push
             "{text}"
         );
         assert!(!text.contains("longest chain") && !text.contains("unknown"), "{text}");
+        // Of nodes that are refused nobody knows what they read.
+        let of = |seeds: &[&str], refused| {
+            what_if_text(&g, &WhatIf { refused, ..asked(&g, seeds, true) }, Style::Plain)
+        };
+        let text = of(&[], 3);
+        assert!(
+            text.starts_with("no node that can be built reads conf/a b\n3 nodes are refused"),
+            "{text}"
+        );
+        let text = of(&["httpd@linux/amd64"], 1);
+        assert!(text.contains("1 to build, 6 not touched, 1 refused"), "{text}");
+        assert!(text.contains("1 node is refused: what it reads is not known\n"), "{text}");
     }
 
     #[test]
@@ -299,7 +357,10 @@ bytes: up to 5.00 KiB of layers to write, 7.32 KiB to push
         let asked = asked(&g, &["tools@linux/amd64"], false);
         let json: serde_json::Value = serde_json::from_str(&what_if_json(&g, &asked)).unwrap();
         assert_eq!((&json["version"], &json["kind"]), (&1.into(), &"node".into()));
-        assert_eq!(json["counts"], serde_json::json!({"build": 1, "maybe": 1, "untouched": 6}));
+        assert_eq!(
+            json["counts"],
+            serde_json::json!({"build": 1, "maybe": 1, "untouched": 6, "refused": 0})
+        );
         assert_eq!(json["seconds"]["sum"], 63.0);
         assert_eq!(json["seconds"]["chain_nodes"][1], "httpd@linux/amd64");
         assert_eq!(json["bytes"], serde_json::json!({"layers": 3072, "push": 4500, "unknown": 0}));
