@@ -11,7 +11,7 @@ use crate::decode::{self, Lets, check::shown};
 use crate::diag::{Diagnostic, Severity};
 use crate::link::{self, FileParts, Recipes, start_of, twice};
 use crate::schema;
-use crate::source::{FileId, SourceMap, Span, Spanned};
+use crate::source::{FileId, SourceFile, SourceMap, Span, Spanned};
 use crate::syntax::{self, Document, Scan, Value};
 
 /// Largest file that is read, in bytes.
@@ -65,9 +65,16 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// All files that were read.
     pub sources: SourceMap,
+    /// How many of the files, the first ones, are descriptions; the others are Dockerfiles.
+    described: usize,
 }
 
 impl Loaded {
+    /// The files that are written in this language: the main file and what it includes.
+    pub fn described(&self) -> impl Iterator<Item = &SourceFile> {
+        self.sources.iter().take(self.described).map(|(_, file)| file)
+    }
+
     /// Whether the description must not be used.
     pub fn has_errors(&self) -> bool {
         self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
@@ -84,6 +91,8 @@ pub fn load(main_path: &str, files: &dyn Files, vars: &Vars) -> Loaded {
         out: Vec::new(),
     };
     loader.read_all(main_path);
+    // Linking reads Dockerfiles.
+    let described = loader.sources.iter().count();
     let config = loader.link(vars);
     let mut diagnostics = loader.out;
     let place =
@@ -92,7 +101,7 @@ pub fn load(main_path: &str, files: &dyn Files, vars: &Vars) -> Loaded {
     // What is wrong in a template is wrong in every image that uses it, and in every variant.
     let mut told = HashSet::new();
     diagnostics.retain(|d| told.insert((d.code, d.message.clone(), d.labels.first().map(|l| l.0))));
-    Loaded { config: Arc::new(config), diagnostics, sources: loader.sources }
+    Loaded { config: Arc::new(config), diagnostics, sources: loader.sources, described }
 }
 
 /// A file that was read and cut into nodes.

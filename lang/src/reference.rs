@@ -46,6 +46,10 @@ pub struct Reference<'a> {
 
 /// Reads a reference. The error says what is wrong with the text.
 pub fn parse(text: &str) -> Result<Reference<'_>, Wrong> {
+    // Said of the whole text, with its tag, so that what the help shows can be used.
+    if let Some(wrong) = no_name(text) {
+        return Err(wrong);
+    }
     let cut = cut(text);
     let repository = name(cut.name)?;
     if let Some(tag) = cut.tag {

@@ -74,7 +74,7 @@ pub fn find_file(env: &Env, request: &ProjectRequest) -> Result<PathBuf, OpError
             "mabuild::engine::no-file",
             format!("there is no {MAIN} in {} or a folder above it", env.cwd.display()),
         )
-        .help("name the file with -f FILE, or write one: the README shows a first file")
+        .help("name the file with -f FILE, or write a first one with `mabuild init`")
     })
 }
 
@@ -151,8 +151,8 @@ pub fn format(
 ) -> Result<Vec<Formatted>, OpError> {
     let paths: Vec<PathBuf> = if files.is_empty() {
         let project = open(env, request)?;
-        let sources = project.loaded.sources.iter();
-        sources.map(|(_, file)| project.root.join(&**file.path())).collect()
+        let described = project.loaded.described();
+        described.map(|file| project.root.join(&**file.path())).collect()
     } else {
         files.iter().map(|file| env.cwd.join(file)).collect()
     };

@@ -93,8 +93,7 @@ fn set_up(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // A power cut may lose the last rows, never the file; blobs are synced before their row.
     connection.pragma_update(None, "synchronous", "NORMAL")?;
-    // Address space, not memory: a store of a large fleet is read without a call for each page.
-    connection.pragma_update(None, "mmap_size", 1 << 30)?;
+    connection.pragma_update(None, "mmap_size", 64 << 20)?;
     connection.set_prepared_statement_cache_capacity(64);
     // Else a join is planned anew for every value that is bound, which takes longer than it runs.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

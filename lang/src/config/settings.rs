@@ -1,8 +1,10 @@
 //! What the config of an image says.
 
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::Arc;
 
-use super::Text;
+use super::{Part, Text};
 use crate::source::Spanned;
 
 /// What the config of an image says; none and empty mean "as below".
@@ -33,25 +35,8 @@ impl Settings {
     pub fn overlay(&mut self, other: Settings) {
         let Settings { env, labels, entrypoint, cmd, expose, volumes, workdir, user, stop_signal } =
             other;
-        for (name, value) in env {
-            match self.env.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, known)) => *known = value,
-                None => self.env.push((name, value)),
-            }
-        }
-        for (name, value) in labels {
-            match self.labels.iter_mut().find(|(known, _)| known.parts == name.parts) {
-                Some((_, known)) => *known = value,
-                None => self.labels.push((name, value)),
-            }
-        }
-        let join = |list: &mut Vec<Text>, more: Vec<Text>| {
-            for text in more {
-                if !list.iter().any(|known| known.parts == text.parts) {
-                    list.push(text);
-                }
-            }
-        };
+        put(&mut self.env, env, |name| name.clone());
+        put(&mut self.labels, labels, |name| name.parts.clone());
         join(&mut self.expose, expose);
         join(&mut self.volumes, volumes);
         self.entrypoint = entrypoint.or(self.entrypoint.take());
@@ -60,6 +45,26 @@ impl Settings {
         self.user = user.or(self.user.take());
         self.stop_signal = stop_signal.or(self.stop_signal.take());
     }
+}
+
+/// Puts pairs over others: a name that is there already gets the new value. The lists may be long,
+/// so that names are looked up in a table.
+fn put<N, V, K: Eq + Hash>(list: &mut Vec<(N, V)>, more: Vec<(N, V)>, key: impl Fn(&N) -> K) {
+    let mut places: HashMap<K, usize> =
+        list.iter().enumerate().map(|(at, (name, _))| (key(name), at)).collect();
+    for (name, value) in more {
+        let place = *places.entry(key(&name)).or_insert(list.len());
+        match list.get_mut(place) {
+            Some((_, known)) => *known = value,
+            None => list.push((name, value)),
+        }
+    }
+}
+
+/// Adds texts that are not there yet.
+fn join(list: &mut Vec<Text>, more: Vec<Text>) {
+    let mut known: HashSet<Vec<Part>> = list.iter().map(|text| text.parts.clone()).collect();
+    list.extend(more.into_iter().filter(|text| known.insert(text.parts.clone())));
 }
 
 /// Puts arguments over others: a name that is there already gets the new value.

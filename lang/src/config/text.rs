@@ -17,7 +17,7 @@ pub struct Text {
 }
 
 /// One part of a [`Text`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
     /// Text that is the same everywhere.
     Literal(String),
@@ -28,7 +28,7 @@ pub enum Part {
 }
 
 /// What `{{platform…}}` can name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PlatformField {
     /// `platform`: the whole, `linux/arm/v7`.
     Whole,

@@ -173,7 +173,9 @@ fn prop(node: &Node<'_>, name: &str, cx: &mut Cx<'_>) -> Option<Text> {
 
 fn rootfs(node: &Node<'_>, cx: &mut Cx<'_>) -> Option<Rootfs> {
     // The version cannot name itself; it is known to everything after it in this base.
-    let version = prop(node, "version", cx);
+    // One of another type is reported at its place, and not where it is used.
+    let version = prop(node, "version", cx)
+        .or_else(|| node.prop("version").map(|entry| Text::literal("", entry.value_span)));
     cx.version = version;
     let location = node.args().next().and_then(|entry| cx.filled(entry, "the location"));
     let checksums = prop(node, "checksums", cx);

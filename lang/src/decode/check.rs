@@ -182,9 +182,12 @@ impl Check<'_> {
         let (wants, help) = match wanted {
             Type::Text => {
                 let literal = self.text.get(range(entry.value_span)).unwrap_or_default();
-                ("a text", format!("put it in quotes: `\"{}\"`", literal.trim_start_matches('#')))
+                // A number alone is no span of time.
+                let unit = if of == "min-age" { "d" } else { "" };
+                let text = literal.trim_start_matches('#');
+                ("a text", format!("put it in quotes: `\"{text}{unit}\"`"))
             }
-            Type::Integer => ("a number", "write it without quotes".to_owned()),
+            Type::Integer => ("a whole number", whole_number(&entry.value)),
             Type::Boolean => ("a boolean", "write `#true` or `#false`".to_owned()),
             Type::Any => ("a value", "write a text, a number, `#true` or `#false`".to_owned()),
         };
@@ -308,6 +311,16 @@ fn homes(name: &str) -> Option<String> {
             })
             .collect();
     (!quoted.is_empty()).then(|| quoted.join(" or "))
+}
+
+/// What to write where a whole number belongs.
+fn whole_number(value: &Value<'_>) -> String {
+    match value {
+        Value::String(text) if text.parse::<u32>().is_ok() => {
+            format!("write it without quotes: `{text}`")
+        }
+        _ => "write digits alone, without quotes and without a dot: `1`".to_owned(),
+    }
 }
 
 /// Names for a help line: `a`, `b` and `c`.

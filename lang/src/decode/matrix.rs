@@ -1,5 +1,6 @@
 //! `matrix`: axes, and which combinations of their values there are.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::check::shown;
@@ -12,6 +13,9 @@ use crate::syntax::{Entry, Node};
 
 /// Most variants of one image.
 pub(crate) const MAX_VARIANTS: usize = 100_000;
+
+/// Most `exclude` and `only` of one matrix: each is held against each combination.
+const MAX_PICKS: usize = 1000;
 
 /// The matrix of an image; without axes there is one variant, the image itself.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +62,21 @@ pub(crate) fn read(node: &Node<'_>, cx: &mut Cx<'_>) -> Matrix {
             ),
         );
     }
-    for child in node.kids() {
+    let picks = |child: &&Node<'_>| matches!(child.name.text.as_ref(), "exclude" | "only");
+    if let Some(first) = node.kids().iter().filter(picks).nth(MAX_PICKS) {
+        cx.out.push(
+            Diagnostic::error(
+                "mabuild::lang::matrix",
+                first.name.span,
+                format!("this matrix has more than {MAX_PICKS} `exclude` and `only`"),
+                "one too many",
+            )
+            .help(
+                "name fewer axes in each, so that it picks more, or split the image into several",
+            ),
+        );
+    }
+    for child in node.kids().iter().filter(picks).take(MAX_PICKS) {
         match child.name.text.as_ref() {
             "exclude" => matrix.exclude.extend(pick(child, &matrix.axes, cx)),
             "only" => matrix.only.extend(pick(child, &matrix.axes, cx)),
@@ -272,19 +290,30 @@ impl Matrix {
             );
             return Vec::new();
         };
+        // Each combination looks at the picks that name one of its values first.
+        let mut by_first: HashMap<(usize, usize), Vec<(usize, &Pick)>> = HashMap::new();
+        for (number, pick) in self.exclude.iter().chain(&self.only).enumerate() {
+            if let Some(first) = pick.wants.first() {
+                by_first.entry(*first).or_default().push((number, pick));
+            }
+        }
         let mut met = vec![false; self.exclude.len() + self.only.len()];
         let mut variants = Vec::with_capacity(whole);
         let mut at = vec![0_usize; self.axes.len()];
         for _ in 0..whole {
             let fits = |pick: &Pick| pick.wants.iter().all(|(axis, v)| at.get(*axis) == Some(v));
-            let mut kept = self.only.is_empty();
-            for (number, pick) in self.exclude.iter().chain(&self.only).enumerate() {
-                if fits(pick) {
-                    met.get_mut(number).into_iter().for_each(|met| *met = true);
-                    kept |= number >= self.exclude.len();
+            let (mut kept, mut excluded) = (self.only.is_empty(), false);
+            for want in at.iter().copied().enumerate() {
+                let picks = by_first.get(&want).into_iter().flatten();
+                for (number, _) in picks.filter(|(_, pick)| fits(pick)) {
+                    met.get_mut(*number).into_iter().for_each(|met| *met = true);
+                    match *number < self.exclude.len() {
+                        true => excluded = true,
+                        false => kept = true,
+                    }
                 }
             }
-            if kept && !self.exclude.iter().any(fits) {
+            if kept && !excluded {
                 let values = self.axes.iter().zip(&at).filter_map(|(axis, v)| axis.values.get(*v));
                 variants.push(values.map(|value| value.value.clone()).collect());
             }

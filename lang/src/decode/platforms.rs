@@ -122,9 +122,21 @@ pub(super) fn platform(name: &str, span: Span, cx: &mut Cx<'_>) -> Option<Platfo
                     format!("`{}` is not a platform", shown(name)),
                     "not of the form os/arch[/variant]",
                 )
-                .help("write it like `linux/amd64` or `linux/arm/v7`"),
+                .help(match several(name) {
+                    Some(several) => format!("write each of them as a value: {several}"),
+                    None => "write it like `linux/amd64` or `linux/arm/v7`".to_owned(),
+                }),
             );
             None
         }
     }
+}
+
+/// Platforms that stand in one text, each in quotes of its own.
+fn several(text: &str) -> Option<String> {
+    let names: Vec<&str> =
+        text.split([',', ' ']).filter(|name| !name.is_empty()).take(20).collect();
+    let whole = names.len() > 1 && names.iter().all(|name| Platform::parse(name).is_ok());
+    let quoted: Vec<String> = names.iter().map(|name| format!("`\"{name}\"`")).collect();
+    whole.then(|| quoted.join(" "))
 }

@@ -231,13 +231,22 @@ pub(crate) fn is_tag(text: &str) -> bool {
 
 /// The error for a text that is none.
 pub(crate) fn not_a_tag(text: &str, span: Span) -> Diagnostic {
-    Diagnostic::error(
+    let error = Diagnostic::error(
         "mabuild::lang::tag",
         span,
         format!("`{}` is not a tag", shown(text)),
         "not allowed in a tag",
-    )
-    .help("a tag has letters, digits, `_`, `.` and `-`, begins with none of the last two, and has 128 characters at most")
+    );
+    if let Some((repository, tag)) = text.rsplit_once(':')
+        && is_tag(tag)
+        && crate::reference::repository(repository).is_ok()
+    {
+        let (repository, tag) = (shown(repository), shown(tag));
+        return error.help(format!(
+            "a tag is what stands behind the `:`; write `tags \"{tag}\"` and `publish \"{repository}\"`"
+        ));
+    }
+    error.help("a tag has letters, digits, `_`, `.` and `-`, begins with none of the last two, and has 128 characters at most")
 }
 
 #[cfg(test)]

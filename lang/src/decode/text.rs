@@ -329,6 +329,7 @@ impl<'a> Cx<'a> {
             None if name.is_empty() => {
                 "write a name between the braces, or `{{{{` for two braces as they are".to_owned()
             }
+            None if let Some(family) = family(name, &known) => family,
             None if self.name.is_none() => {
                 "declare it above: a value sees the names before it".to_owned()
             }
@@ -347,6 +348,16 @@ impl<'a> Cx<'a> {
             .help(help),
         );
     }
+}
+
+/// The names that begin as a name does, up to its dot: `git.commit` for `git.branch` and `git`.
+fn family(name: &str, known: &[&str]) -> Option<String> {
+    let head = name.split_once('.').map_or(name, |(head, _)| head);
+    let of_head = |known: &&&str| known.split_once('.').is_some_and(|(first, _)| first == head);
+    let mut names: Vec<String> =
+        known.iter().filter(of_head).map(|name| format!("`{{{{{name}}}}}`")).collect();
+    names.sort_unstable();
+    (!names.is_empty()).then(|| format!("there is {}", names.join(", ")))
 }
 
 /// A text that is being put together.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::names::{Names, Target};
 use super::outside::Outside;
-use super::resolve::{Resolver, picks_variants};
+use super::resolve::{Resolver, is_outside, picks_variants};
 use super::variants::Family;
 use super::walk;
 use crate::config::{Group, NodeRef};
@@ -140,7 +140,14 @@ fn member(
         Some(Target::Group(_)) => (Member::Group, "group"),
         Some(Target::Broken) => return,
         None => {
-            out.push(names.unknown(name, |target| target != Target::Broken));
+            let error = names.unknown(name, |target| target != Target::Broken);
+            // Only what these files declare can be built, and so be in a group.
+            out.push(match is_outside(&name.value) || name.value.contains('*') {
+                true => error.help(
+                    "a group holds what these files declare; `*` and `@PLATFORM` are for the command line",
+                ),
+                false => error,
+            });
             return;
         }
     };

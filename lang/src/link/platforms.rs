@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::config::{Body, Config, NodeRef, PlatformField};
+use crate::config::{Body, Config, Image, NodeRef, PlatformField, StepOp};
 use crate::decode::Use;
 use crate::decode::platforms::Asked;
 use crate::diag::Diagnostic;
@@ -96,13 +96,17 @@ impl Platforms {
                 if list.is_empty() { list } else { self.except(&list, except, out) }
             }
         };
-        for copy in image.copies.iter().flatten() {
+        let mut only = None;
+        for (at, copy) in image.copies.iter().enumerate() {
+            let Some(copy) = copy else { continue };
             let Some(from) = of(config, copy.value) else { continue };
             let (_, had, _) = from;
             if had.is_empty() || Arc::ptr_eq(had, &list) {
                 continue;
             }
-            if let Some(platform) = list.iter().find(|p| !has(had, &p.value)) {
+            let only = only.get_or_insert_with(|| copied_on(image));
+            let copied = |p: &Platform| only.get(&at).is_none_or(|only| has(only, p));
+            if let Some(platform) = list.iter().find(|p| !has(had, &p.value) && copied(&p.value)) {
                 lacks(platform, from, copy.span, "copies from", &name.value, out);
             }
         }
@@ -172,6 +176,16 @@ impl Platforms {
         // theirs alone.
         self.narrowed.entry(key).or_insert_with(narrow).clone()
     }
+}
+
+/// The copies that are done on some platforms alone, by their number, with these platforms.
+fn copied_on(image: &Image) -> HashMap<usize, &[Spanned<Platform>]> {
+    let steps = image.body.steps.iter();
+    let copies = steps.filter_map(|step| match &step.op {
+        StepOp::Copy(copy) | StepOp::Add(copy) => Some((copy.from?, step.only.as_deref()?)),
+        _ => None,
+    });
+    copies.collect()
 }
 
 /// Name, platforms and place of a node.

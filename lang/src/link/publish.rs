@@ -74,6 +74,8 @@ struct Taken<'a> {
     node: NodeRef,
     name: &'a str,
     span: Span,
+    /// Whether `arch-tags` makes it.
+    of_arch: bool,
 }
 
 /// Reports repositories that cannot be told, tags that are none, and tags that two nodes would
@@ -155,13 +157,13 @@ impl<'a> Checker<'a, '_> {
                 continue;
             }
             for place in &places {
-                self.take(place, text.clone().into_owned(), tag.span, node);
+                self.take(place, text.clone().into_owned(), tag.span, node, false);
                 for (_, platform) in
                     platforms.iter().flat_map(|(at, list)| list.iter().map(move |p| (at, p)))
                 {
                     let variant = platform.value.variant.as_deref().unwrap_or_default();
                     let text = format!("{text}-{}{variant}", platform.value.arch);
-                    self.take(place, text, tag.span, node);
+                    self.take(place, text, tag.span, node, true);
                 }
             }
         }
@@ -195,9 +197,22 @@ impl<'a> Checker<'a, '_> {
         }
     }
 
-    fn take(&mut self, place: &Arc<str>, tag: String, span: Span, node: &Published<'a>) {
+    fn take(
+        &mut self,
+        place: &Arc<str>,
+        tag: String,
+        span: Span,
+        node: &Published<'a>,
+        of_arch: bool,
+    ) {
         let key = (place.clone(), tag);
         match self.taken.get(&key) {
+            Some(first) if first.node == node.node && first.of_arch != of_arch => {
+                if self.told.insert((first.span, span)) {
+                    let (made, own) = if of_arch { (span, first.span) } else { (first.span, span) };
+                    self.out.push(made_twice(&key.1, made, own));
+                }
+            }
             // A node may come to the same tag in two ways.
             Some(first) if first.node == node.node => {}
             Some(first) => {
@@ -207,7 +222,7 @@ impl<'a> Checker<'a, '_> {
                 }
             }
             None => {
-                self.taken.insert(key, Taken { node: node.node, name: node.name, span });
+                self.taken.insert(key, Taken { node: node.node, name: node.name, span, of_arch });
             }
         }
     }
@@ -221,6 +236,18 @@ impl<'a> Checker<'a, '_> {
             self.out.push(error);
         }
     }
+}
+
+/// The error for a tag of all platforms that is that of a single one too.
+fn made_twice(tag: &str, made: Span, own: Span) -> Diagnostic {
+    Diagnostic::error(
+        "mabuild::lang::tag",
+        own,
+        format!("`arch-tags` makes the tag `{tag}` too, for one platform"),
+        "for all platforms",
+    )
+    .and(made, "`arch-tags` puts the architecture behind this")
+    .help("remove this tag, or `arch-tags`")
 }
 
 fn collision(

@@ -161,7 +161,11 @@ impl<'a> Resolver<'a> {
                 self.no_matrix(reference, name);
                 return None;
             }
-            None if is_outside(&text) && reference.picks.is_empty() => {
+            None if is_outside(&text) => {
+                if let Some((axis, _)) = reference.picks.first() {
+                    self.tell(axis.span, |axis| picks_of_registry(&text, axis, span));
+                    return None;
+                }
                 return self.of_registry(&text, span);
             }
             _ => {
@@ -392,8 +396,20 @@ fn bare(value: &str, span: Span, family: &Family, known: bool) -> Diagnostic {
         .help(help)
 }
 
+/// The error for an axis of an image of a registry.
+fn picks_of_registry(text: &str, axis: Span, name: Span) -> Diagnostic {
+    Diagnostic::error(
+        "mabuild::lang::matrix",
+        axis,
+        format!("`{}` has no variants", shown(text)),
+        "picks a variant of an image of these files",
+    )
+    .and(name, "an image of a registry")
+    .help("leave the values of axes out")
+}
+
 /// Whether a text can only be a reference of a registry.
-fn is_outside(text: &str) -> bool {
+pub(crate) fn is_outside(text: &str) -> bool {
     text.contains(['/', ':', '@'])
 }
 

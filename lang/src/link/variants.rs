@@ -27,6 +27,8 @@ pub(crate) struct Family {
     /// The file it stands in.
     pub file: usize,
     by_values: OnceCell<HashMap<Arc<[Arc<str>]>, u32>>,
+    /// For each axis the variants of each of its values.
+    by_axis: OnceCell<Vec<HashMap<Arc<str>, Vec<u32>>>>,
 }
 
 impl Family {
@@ -44,6 +46,7 @@ impl Family {
             uses: draft.uses,
             file,
             by_values: OnceCell::new(),
+            by_axis: OnceCell::new(),
         }
     }
 
@@ -72,10 +75,31 @@ impl Family {
             });
             return by_values.get(values.as_slice()).map(|at| id(*at)).into_iter().collect();
         }
-        let fits = |values: &Arc<[Arc<str>]>| {
-            wanted.iter().all(|(axis, value)| values.get(*axis) == Some(value))
+        // Thousands of references may name an image with very many variants.
+        let lists = wanted.iter().map(|(axis, value)| {
+            let of_axis = self.by_axis().get(*axis).and_then(|values| values.get(value));
+            of_axis.map(Vec::as_slice).unwrap_or_default()
+        });
+        let Some(fewest) = lists.min_by_key(|list| list.len()) else {
+            return (0..self.variants.len() as u32).map(id).collect();
         };
-        let found = self.variants.iter().enumerate().filter(|(_, values)| fits(values));
-        found.map(|(at, _)| id(at as u32)).collect()
+        let fits = |at: &u32| {
+            let values = self.variants.get(*at as usize);
+            let has = |(axis, value): &(usize, Arc<str>)| values?.get(*axis).map(|v| v == value);
+            wanted.iter().all(|want| has(want) == Some(true))
+        };
+        fewest.iter().copied().filter(fits).map(id).collect()
+    }
+
+    fn by_axis(&self) -> &[HashMap<Arc<str>, Vec<u32>>] {
+        self.by_axis.get_or_init(|| {
+            let mut axes = vec![HashMap::<Arc<str>, Vec<u32>>::new(); self.axes.len()];
+            for (at, values) in self.variants.iter().enumerate() {
+                for (axis, value) in axes.iter_mut().zip(values.iter()) {
+                    axis.entry(value.clone()).or_default().push(at as u32);
+                }
+            }
+            axes
+        })
     }
 }

@@ -35,6 +35,27 @@ const CASES: &[(&str, &str)] = &[
         "image \"a\" { dockerfile \"Dockerfile\" }\nimage \"b\" { from \"alpin\"; dockerfile \"other.txt\" }\n",
     ),
     (
+        "publish-arch-tag-of-its-own",
+        "image \"a\" {\n    from \"alpine\"\n    publish \"ghcr.io/acme/a\"\n    tags \"1\" \"1-amd64\"\n    arch-tags\n}\n",
+    ),
+    (
+        "reference-stage-name",
+        "image \"a\" { from \"debian:12\" as=\"build\" }\nimage \"b\" { from \"docker://debian:12\" }\ngroup \"g\" { image \"docker.io/library/debian:12\"; image \"*\" }\n",
+    ),
+    ("tag-whole-reference", "image \"a\" { from \"alpine\"; tags \"ghcr.io/acme/a:1\" }\n"),
+    (
+        "platforms-in-one-text",
+        "image \"a\" { from \"alpine\"; platforms \"linux/amd64,linux/arm64\" }\n",
+    ),
+    (
+        "whole-numbers",
+        "builder \"b\" { buildkit { node \"x\" \"tcp://h:1\" parallel=1.5; node \"y\" \"tcp://h:2\" parallel=\"4\" } }\nbase \"d\" { registry \"debian:12\"; follow \"digest\" min-age=3 }\nbase \"r\" { rootfs \"x-{{version}}.tgz\" version=3.20 }\n",
+    ),
+    (
+        "interpolation-families",
+        "image \"a\" { from \"alpine\"; cmd \"{{git.branch}}\" \"{{image}}\" \"{{git}}\" }\n",
+    ),
+    (
         "builder-twice",
         "builder \"farm\" { buildkit { node \"a\" \"tcp://a:1\" } }\nbuilder \"farm\" { buildkit { node \"a\" \"tcp://a:1\" } }\n",
     ),

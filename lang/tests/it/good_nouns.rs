@@ -334,3 +334,32 @@ fn many_of_everything_takes_no_long_time() {
     }
     assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
 }
+
+#[test]
+fn a_copy_on_some_platforms_needs_these_alone() {
+    let text = "mabuild 1\nplatforms \"linux/amd64\" \"linux/arm64\"\nbase \"alpine\" { oci-layout \"x\" }\nbase \"t\" { oci-layout \"y\"; platforms \"linux/arm64\" }\nimage \"a\" {\n    from \"alpine\"\n    steps {\n        ON { copy \"/x\" \"/x\" from=\"t\" }\n    }\n}\n";
+    let on = |platform: &str| {
+        let only = format!("on-platform \"{platform}\"");
+        mabuild_lang::load(
+            "mabuild.kdl",
+            &crate::memory(&[("mabuild.kdl", &text.replace("ON", &only))]),
+            &mabuild_lang::Vars::default(),
+        )
+        .diagnostics
+    };
+    assert!(on("linux/arm64").is_empty());
+    assert_eq!(on("linux/amd64")[0].message, "`t` has no `linux/amd64`, which `a` asks for");
+}
+
+#[test]
+fn dockerfiles_are_not_among_the_described_files() {
+    let files = crate::memory(&[
+        ("mabuild.kdl", "mabuild 1\nplatforms \"linux/amd64\"\ninclude \"b.kdl\"\n"),
+        ("b.kdl", "image \"a\" { dockerfile \"Dockerfile\" }\n"),
+        ("Dockerfile", "FROM   scratch\n"),
+    ]);
+    let loaded = mabuild_lang::load("mabuild.kdl", &files, &mabuild_lang::Vars::default());
+    let described: Vec<&str> = loaded.described().map(|file| &**file.path()).collect();
+    assert_eq!(described, ["mabuild.kdl", "b.kdl"]);
+    assert_eq!(loaded.sources.iter().count(), 3);
+}

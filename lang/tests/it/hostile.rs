@@ -217,3 +217,27 @@ fn every_cut_of_a_good_file() {
         let _ = rendered(&loaded);
     }
 }
+
+/// Lists that took quadratic time: variables of one node, picks of a matrix, references to parts of
+/// a large matrix. Each takes far less than a second; the bound leaves room for slow machines.
+#[test]
+fn long_lists_take_no_quadratic_time() {
+    let head = "mabuild 1\nplatforms \"linux/amd64\"\n";
+    let words = |count: usize| (0..count).map(|at| format!("\"{at}\" ")).collect::<String>();
+    let large = format!("matrix {{ a {}; b {}", words(200), words(200));
+    let env: String = (0..60_000).map(|at| format!("A{at}=\"x\" ")).collect();
+    let picks: String =
+        (0..20_000).map(|at| format!("exclude a=\"{}\" b=\"{}\"\n", at % 200, at / 200)).collect();
+    let users: String = (0..2000)
+        .map(|at| format!("image \"i{at}\" {{ from \"p\" a=\"{}\" }}\n", at % 200))
+        .collect();
+    for text in [
+        format!("{head}image \"e\" {{ from \"scratch\"; env {env} }}\n"),
+        format!("{head}image \"m\" {{ from \"scratch\"; {large}\n{picks} }} }}\n"),
+        format!("{head}image \"p\" {{ from \"scratch\"; {large} }} }}\n{users}"),
+    ] {
+        let began = std::time::Instant::now();
+        load_bytes(text.into_bytes());
+        assert!(began.elapsed() < std::time::Duration::from_secs(15), "{:?}", began.elapsed());
+    }
+}

@@ -47,7 +47,14 @@ impl Drafter<'_> {
                 Some(image) => self.model.images.push(image),
                 None => {
                     let many = images.len() > 1;
-                    for (_, mut image) in images {
+                    for (name, mut image) in images {
+                        // Without the matrix its axes have no names.
+                        if let Some(target) = self.targets.get(&name).filter(|_| many) {
+                            let lets = &self.globals.lets;
+                            let plain = target.clone().keeping(&|name| lets.contains(name));
+                            image = build(&name, &image.name, &plain)
+                                .image(&outside, &mut self.model.notes);
+                        }
                         if many {
                             image.above.insert(0, format!("One of the matrix of `{block}`."));
                         }

@@ -303,12 +303,12 @@ fn a_matrix_stays_one_where_its_targets_differ_by_values_alone() {
     let found = drafted(text);
     for part in [
         "image \"app-1\" {",
-        "target \"old\"",
+        "target \"old\"\n    arg \"V\" \"1\"",
         "image \"app-2\" {",
         "target \"new\"",
         "image \"lib\" {\n    matrix {\n        v \"1\" \"2\"\n    }\n    dockerfile \"Dockerfile\"\n    arg \"V\" \"{{v}}.0\"\n}",
         // One of them is the context of another target.
-        "image \"one-2\" {",
+        "image \"one-2\" {\n    dockerfile \"Dockerfile\"\n    arg \"V\" \"2\"",
         "named-context \"lib\" \"node:one-2\"",
     ] {
         assert!(found.contains(part), "{part}\n{found}");
