@@ -1,6 +1,6 @@
 //! How a plan grows: 1,000, 10,000 and 100,000 variants of images with a matrix on 9 platforms, with
-//! time and memory, once
-//! with nothing in the store but what upstreams are, and once with a result for every node.
+//! time and memory, once with nothing in the store but what upstreams are, and once with a result
+//! for every node.
 //!
 //!     cargo bench -p mabuild-tests --bench plan [-- SIZE…]
 //!

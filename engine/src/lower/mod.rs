@@ -8,8 +8,8 @@ use std::path::{Component, PathBuf};
 use std::sync::Arc;
 
 use mabuild_lang::config::{
-    Base, BaseSource, Config, Copy as CopyConfig, Image, Network, NodeRef,
-    Settings as SettingsConfig, StepOp, Test, Text, overlay_args,
+    Base, BaseSource, Config, Copy as CopyConfig, Image, Mode, Network, NodeRef,
+    Settings as SettingsConfig, Step as ConfigStep, StepOp, Test, Text, overlay_args,
 };
 use mabuild_lang::platform::Platform;
 use mabuild_lang::source::{Span, Spanned};
@@ -152,6 +152,26 @@ impl Lowered {
             Declared::Base(base) => base.name.span,
             Declared::Image(image) => image.body.name.span,
         })
+    }
+
+    /// Whether the spec of a platform node asks for no facts and cannot be refused, so that it need
+    /// not be made to find that out.
+    pub fn asks_nothing(&self, node: NodeId) -> bool {
+        let node = self.graph.node(node);
+        match self.declared(node.thing) {
+            Some(Declared::Image(image)) if matches!(node.part, Part::On(_)) => {
+                let reads = |step: &ConfigStep| match &step.op {
+                    StepOp::Copy(copy) | StepOp::Add(copy) => copy.from.is_none(),
+                    StepOp::Packages { .. } => true,
+                    _ => false,
+                };
+                let body = &*image.body;
+                let is_tested = self.tested && !body.tests.is_empty();
+                let is_free = matches!(body.mode.value, Mode::Auto | Mode::Emulate);
+                body.dockerfile.is_none() && is_free && !is_tested && !body.steps.iter().any(reads)
+            }
+            _ => false,
+        }
     }
 
     /// The spec of a platform node, facts still open; none for an index.

@@ -148,6 +148,7 @@ impl Drafts {
             .needed
             .par_iter()
             .with_min_len(ASKED)
+            .filter(|node| !lowered.asks_nothing(**node))
             .filter_map(|node| Some((*node, lowered.spec(*node)?)))
             .fold(Asks::default, |asks, (node, spec)| asks.with(node, spec))
             .reduce(Asks::default, Asks::and);
