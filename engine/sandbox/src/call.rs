@@ -13,6 +13,7 @@ use rustix::process::{PidfdFlags, Signal};
 use crate::error::CallError;
 use crate::helper::{self, Work};
 use crate::idmap::{self, IdMap};
+use crate::terminal::{self, Terminal};
 use crate::wire::{Channel, Frame, Tag};
 
 /// Takes output as it comes, in pieces of any size.
@@ -89,16 +90,23 @@ fn kill(target: &Arc<OwnedFd>) {
 /// # Errors
 /// See [`CallError`]. Whatever it is, no process of the call is left.
 pub fn call(call: Call<'_>) -> Result<Vec<u8>, CallError> {
-    if !helper::is_initialised() {
-        return Err(CallError::setup(
-            "this program did not call mabuild_sandbox::init at the start of its main function",
-            "this is a mistake in the program, please report it",
-        ));
-    }
-    if call.cancel.is_cancelled() {
-        return Err(CallError::Cancelled);
-    }
-    Running::start(&call)?.finish(call)
+    let (printed, streams) = match &call.output {
+        Some(_) => output_pipe(&call.id_map).map_err(broken("cannot make a pipe"))?,
+        None => (None, [Stdio::null(), Stdio::null()]),
+    };
+    Running::start(&call, printed, streams)?.finish(call)
+}
+
+/// As [`call()`], for a program that a person uses: the helper and the programs in it have the
+/// standard input and outputs of this process, as the [`Stdio`](crate::Stdio) of each program
+/// tells. `output` gets nothing. The terminal of this process is as it was when this returns.
+///
+/// # Errors
+/// As [`call()`].
+pub fn call_attached(call: Call<'_>) -> Result<Vec<u8>, CallError> {
+    let mut running = Running::start(&call, None, [Stdio::inherit(), Stdio::inherit()])?;
+    running.stdin = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3).ok();
+    running.finish(call)
 }
 
 /// A helper at work.
@@ -108,7 +116,25 @@ struct Running {
     processes: Vec<Arc<OwnedFd>>,
     channel: Channel,
     printed: Option<OwnedFd>,
+    /// What the programs may read, until the helper has it.
+    stdin: Option<OwnedFd>,
+    terminal: Option<Terminal>,
     outcome: Option<Result<Vec<u8>, CallError>>,
+}
+
+/// Makes the pipe that takes what programs print: its end to read, and it as both outputs.
+fn output_pipe(id_map: &IdMap) -> io::Result<(Option<OwnedFd>, [Stdio; 2])> {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&read, true)?;
+    // Programs of any user may open /dev/stdout; the pipe is out of sight for others.
+    rustix::fs::fchmod(&write, rustix::fs::Mode::from_raw_mode(0o666))?;
+    if let Some((uid, gid)) = id_map.root_outside() {
+        // Root inside may give it away only when it owns it. An ordinary user's pipe is its own
+        // already.
+        let _ = rustix::fs::fchown(&write, Some(uid), Some(gid));
+    }
+    let copy = write.try_clone()?;
+    Ok((Some(read), [write.into(), copy.into()]))
 }
 
 fn broken(what: &str) -> impl FnOnce(io::Error) -> CallError {
@@ -122,41 +148,44 @@ fn broken(what: &str) -> impl FnOnce(io::Error) -> CallError {
 }
 
 impl Running {
-    fn start(call: &Call<'_>) -> Result<Self, CallError> {
+    fn start(
+        call: &Call<'_>,
+        printed: Option<OwnedFd>,
+        [out, err]: [Stdio; 2],
+    ) -> Result<Self, CallError> {
+        if !helper::is_initialised() {
+            return Err(CallError::setup(
+                "this program did not call mabuild_sandbox::init at the start of its main function",
+                "this is a mistake in the program, please report it",
+            ));
+        }
+        if call.cancel.is_cancelled() {
+            return Err(CallError::Cancelled);
+        }
         let (channel, other) = Channel::pair().map_err(broken("cannot make a socket"))?;
-        let (printed, out, err) = if call.output.is_some() {
-            let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-                .map_err(io::Error::from)
-                .and_then(|(read, write)| {
-                    rustix::io::ioctl_fionbio(&read, true)?;
-                    // Programs of any user may open /dev/stdout; the pipe is out of sight for others.
-                    rustix::fs::fchmod(&write, rustix::fs::Mode::from_raw_mode(0o666))?;
-                    if let Some((uid, gid)) = call.id_map.root_outside() {
-                        // Root inside may give it away only when it owns it. An ordinary user's
-                        // pipe is its own already.
-                        let _ = rustix::fs::fchown(&write, Some(uid), Some(gid));
-                    }
-                    Ok((read, write))
-                })
-                .map_err(broken("cannot make a pipe"))?;
-            let copy = write.try_clone().map_err(broken("cannot make a pipe"))?;
-            (Some(read), Stdio::from(write), Stdio::from(copy))
-        } else {
-            (None, Stdio::null(), Stdio::null())
-        };
         let child = Command::new("/proc/self/exe")
             .arg0(helper::HELPER)
             .arg(std::process::id().to_string())
             .stdin(other)
             .stdout(out)
             .stderr(err)
+            // Ctrl-C in the terminal is for this program alone, which then ends the helper.
+            .process_group(0)
             .spawn()
             .map_err(broken("cannot start the sandbox helper from /proc/self/exe"))?;
         let pidfd = rustix::process::pidfd_open(
             rustix::process::Pid::from_child(&child),
             PidfdFlags::empty(),
         );
-        let mut running = Self { child, processes: Vec::new(), channel, printed, outcome: None };
+        let mut running = Self {
+            child,
+            processes: Vec::new(),
+            channel,
+            printed,
+            stdin: None,
+            terminal: None,
+            outcome: None,
+        };
         match pidfd {
             Ok(pidfd) => running.watch(pidfd, &call.cancel),
             Err(error) => {
@@ -206,7 +235,11 @@ impl Running {
             }
         }
         let status = self.wait();
-        self.pass_output_on(&mut call);
+        // Nobody writes any more: this is what is left in the pipe.
+        while self.pass_output_on(&mut call) {}
+        if let Some(mut terminal) = self.terminal.take() {
+            terminal.drain();
+        }
         if call.cancel.is_cancelled() {
             return Err(CallError::Cancelled);
         }
@@ -219,21 +252,26 @@ impl Running {
 
     /// Waits for the next thing to happen and handles it; false when the helper has closed its end.
     fn turn(&mut self, call: &mut Call<'_>, left: Option<Duration>) -> io::Result<bool> {
-        let (readable, printable) = {
+        let ready: Vec<bool> = {
             let mut fds = vec![PollFd::new(&self.channel, PollFlags::IN)];
-            if let Some(printed) = &self.printed {
-                fds.push(PollFd::new(printed, PollFlags::IN));
-            }
-            let timeout = left.and_then(|left| Timespec::try_from(left).ok());
+            fds.extend(self.printed.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
+            fds.extend(self.terminal.iter().flat_map(Terminal::watched));
+            let patience = self.terminal.as_ref().map(|_| terminal::PATIENCE);
+            let timeout = [left, patience].into_iter().flatten().min();
+            let timeout = timeout.and_then(|left| Timespec::try_from(left).ok());
             match rustix::event::poll(&mut fds, timeout.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
-            let ready = |fd: Option<&PollFd<'_>>| fd.is_some_and(|fd| !fd.revents().is_empty());
-            (ready(fds.first()), ready(fds.get(1)))
+            fds.iter().map(|fd| !fd.revents().is_empty()).collect()
         };
-        if printable {
+        let mut ready = ready.into_iter();
+        let readable = ready.next() == Some(true);
+        if self.printed.is_some() && ready.next() == Some(true) {
             self.pass_output_on(call);
+        }
+        if let Some(terminal) = &mut self.terminal {
+            terminal.turn(ready);
         }
         if !readable {
             return Ok(true);
@@ -246,8 +284,8 @@ impl Running {
     }
 
     /// Sends a frame. A helper that is gone cannot take it, which its end of the socket will tell.
-    fn tell(&self, tag: Tag, payload: &[u8]) {
-        let _ = self.channel.send(tag, payload, None);
+    fn tell(&self, tag: Tag, payload: &[u8], fd: Option<OwnedFd>) {
+        let _ = self.channel.send(tag, payload, fd.as_ref().map(AsFd::as_fd));
     }
 
     fn handle(&mut self, frame: Frame, call: &Call<'_>) {
@@ -259,7 +297,8 @@ impl Running {
                         single: call.id_map == IdMap::Single,
                         request: call.request.to_vec(),
                     };
-                    self.tell(Tag::Go, &work.encode());
+                    let stdin = self.stdin.take();
+                    self.tell(Tag::Go, &work.encode(), stdin);
                 }
                 Err((reason, advice)) => {
                     self.outcome = Some(Err(CallError::setup(reason, advice)));
@@ -270,8 +309,9 @@ impl Running {
                 if let Some(pidfd) = frame.fd {
                     self.watch(pidfd, &call.cancel);
                 }
-                self.tell(Tag::Known, &[]);
+                self.tell(Tag::Known, &[], None);
             }
+            Tag::Terminal => self.terminal = frame.fd.and_then(Terminal::begin),
             Tag::Done => self.outcome = Some(Ok(frame.payload)),
             Tag::Failed => {
                 let message = String::from_utf8_lossy(&frame.payload).into_owned();
@@ -296,20 +336,24 @@ impl Running {
         status
     }
 
-    fn pass_output_on(&mut self, call: &mut Call<'_>) {
-        let (Some(printed), Some(output)) = (&self.printed, &mut call.output) else { return };
+    /// Passes on what was printed, up to a limit: what prints without end must not keep the
+    /// deadline from being looked at. Tells whether there may be more.
+    fn pass_output_on(&mut self, call: &mut Call<'_>) -> bool {
+        let (Some(printed), Some(output)) = (&self.printed, &mut call.output) else { return false };
         let mut bytes = vec![0; 64 * 1024];
-        loop {
+        for _ in 0..16 {
             match rustix::io::read(printed, &mut bytes) {
-                Ok(0) => break,
-                Ok(count) => output(&bytes[..count]),
+                Ok(count) if count > 0 => output(bytes.get(..count).unwrap_or_default()),
                 Err(rustix::io::Errno::INTR) => {}
-                Err(rustix::io::Errno::AGAIN) => return,
-                Err(_) => break,
+                Err(rustix::io::Errno::AGAIN) => return false,
+                _ => {
+                    // Closed at the other end: polling it further would spin.
+                    self.printed = None;
+                    return false;
+                }
             }
         }
-        // Closed at the other end: polling it further would spin.
-        self.printed = None;
+        true
     }
 }
 
@@ -319,14 +363,30 @@ fn has_ended(process: &OwnedFd, patience: Duration) -> bool {
     rustix::event::poll(&mut fds, Some(&timeout)).is_ok_and(|ready| ready > 0)
 }
 
+/// Says why a helper has ended without a result.
 fn died(status: ExitStatus) -> CallError {
-    status.signal().map_or_else(
-        || {
-            CallError::setup(
-                format!("the sandbox helper ended without a result ({status})"),
-                "its output above may say why",
-            )
-        },
-        CallError::Killed,
-    )
+    match status.signal() {
+        // It ignores these, and hears of no Ctrl-C; but one that came while it was being started,
+        // or was meant for every process of a service, is a request to stop all the same.
+        Some(libc::SIGINT | libc::SIGTERM | libc::SIGHUP) => CallError::Cancelled,
+        Some(signal) => CallError::Killed(signal),
+        None => CallError::setup(
+            format!("the sandbox helper ended without a result ({status})"),
+            "its output above may say why",
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_helper_that_was_asked_to_stop_is_no_fault() {
+        for signal in [1, 2, 15] {
+            assert!(matches!(died(ExitStatus::from_raw(signal)), CallError::Cancelled));
+        }
+        assert!(matches!(died(ExitStatus::from_raw(9)), CallError::Killed(9)));
+        assert!(matches!(died(ExitStatus::from_raw(256)), CallError::Setup { .. }));
+    }
 }

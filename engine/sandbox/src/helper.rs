@@ -1,7 +1,7 @@
 //! The helper's side: enters its namespaces, then calls the handler.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::OnceLock;
 
 use rustix::mount::{MountPropagationFlags, mount_change};
@@ -38,6 +38,8 @@ pub fn init(handler: Handler) {
     }
     let parent = args.next().and_then(|arg| arg.to_str().and_then(|arg| arg.parse::<i32>().ok()));
     let Some(parent) = parent else { return };
+    // Who ends this process is the one that started it, and not a signal to a whole group.
+    sys::ignore_requests_to_stop();
     let code = match begin(parent) {
         Ok(channel) if name == HELPER => help(channel, parent, handler),
         Ok(channel) => stage::main(channel),
@@ -51,8 +53,7 @@ pub fn init(handler: Handler) {
 
 /// Ties this process to its parent and takes the socket that stands in for stdin.
 fn begin(parent: i32) -> io::Result<Channel> {
-    die_with_parent()?;
-    check_parent(parent)?;
+    die_with(parent)?;
     sys::close_from(3)?;
     let channel = Channel::new(sys::duplicate_inherited(0)?);
     let null = std::fs::File::open("/dev/null")?;
@@ -60,8 +61,9 @@ fn begin(parent: i32) -> io::Result<Channel> {
     Ok(channel)
 }
 
-/// Notices a parent that ended before the kernel was asked to tell of its end.
-fn check_parent(parent: i32) -> io::Result<()> {
+/// As [`die_with_parent`], and notices a parent that ended before the kernel was asked.
+pub(crate) fn die_with(parent: i32) -> io::Result<()> {
+    die_with_parent()?;
     if rustix::process::getppid().is_some_and(|pid| pid.as_raw_pid() == parent) {
         return Ok(());
     }
@@ -102,14 +104,14 @@ impl Work {
 }
 
 fn help(mut channel: Channel, parent: i32, handler: Handler) -> i32 {
-    let work = match enter(&mut channel, parent) {
-        Ok(work) => work,
+    let (work, stdin) = match enter(&mut channel, parent) {
+        Ok(entered) => entered,
         Err(failure) => {
             let payload = serde_json::to_vec(&failure).unwrap_or_default();
             return i32::from(channel.send(Tag::Setup, &payload, None).is_err());
         }
     };
-    let mut context = Context::new(channel, work.single);
+    let mut context = Context::new(channel, work.single, stdin);
     let result = if work.op == host::PROBE_OP {
         host::probe_inside(&mut context)
     } else {
@@ -124,8 +126,8 @@ fn help(mut channel: Channel, parent: i32, handler: Handler) -> i32 {
 
 type Failure = (String, String);
 
-/// Enters the namespaces and receives the work.
-fn enter(channel: &mut Channel, parent: i32) -> Result<Work, Failure> {
+/// Enters the namespaces and receives the work, and what its programs may read.
+fn enter(channel: &mut Channel, parent: i32) -> Result<(Work, Option<OwnedFd>), Failure> {
     sys::unshare(UnshareFlags::NEWUSER).map_err(no_user_namespace)?;
     // The kernel gives the files in /proc of a process that changed its ids to root; the parent
     // must be able to write the id maps there.
@@ -135,9 +137,9 @@ fn enter(channel: &mut Channel, parent: i32) -> Result<Work, Failure> {
         .send(Tag::Unshared, &[], None)
         .map_err(|error| failed("lost the parent process", &error))?;
     let frame = channel.receive().map_err(|error| failed("lost the parent process", &error))?;
-    let work = frame
+    let (work, stdin) = frame
         .filter(|frame| frame.tag == Tag::Go)
-        .and_then(|frame| Work::decode(&frame.payload))
+        .and_then(|frame| Some((Work::decode(&frame.payload)?, frame.fd)))
         .ok_or_else(|| failed("lost the parent process", &io::ErrorKind::BrokenPipe.into()))?;
     become_root(work.single, parent)
         .map_err(|error| failed("cannot become root inside", &error))?;
@@ -145,7 +147,7 @@ fn enter(channel: &mut Channel, parent: i32) -> Result<Work, Failure> {
         .map_err(|error| failed("cannot make a mount namespace", &error))?;
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(|error| failed("cannot make the mounts private", &error.into()))?;
-    Ok(work)
+    Ok((work, stdin))
 }
 
 /// Takes id 0 inside; the parent's death must still be heard of after that.
@@ -156,8 +158,7 @@ fn become_root(single: bool, parent: i32) -> io::Result<()> {
     rustix::thread::set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT)?;
     rustix::thread::set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT)?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)?;
-    die_with_parent()?;
-    check_parent(parent)
+    die_with(parent)
 }
 
 fn failed(what: &str, error: &io::Error) -> Failure {

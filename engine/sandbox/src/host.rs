@@ -149,11 +149,16 @@ fn try_binfmt() -> Feature {
 /// Installs the filter in this helper, which does nothing more.
 fn try_seccomp() -> Feature {
     rustix::thread::set_no_new_privs(true).map_err(|error| error.to_string())?;
-    sys::install_filter(&seccomp::filter(true), true).map(drop).map_err(|error| {
+    sys::install_filter(&seccomp::filter(seccomp::Catch::Owners), true).map(drop).map_err(|error| {
         format!(
             "this kernel has no seccomp filters with notifications (Linux 5.0 or newer): {error}"
         )
     })
+}
+
+/// Tells the major and minor version of the kernel.
+pub(crate) fn kernel_version() -> (u32, u32) {
+    version(&rustix::system::uname().release().to_string_lossy())
 }
 
 fn version(release: &str) -> (u32, u32) {

@@ -27,9 +27,10 @@ mod owners;
 mod seccomp;
 mod spec;
 mod sys;
+mod terminal;
 mod wire;
 
-pub use call::{Call, CancelHandle, Output, call};
+pub use call::{Call, CancelHandle, Output, call, call_attached};
 pub use emulator::{Emulator, EmulatorMode, Registration};
 pub use error::CallError;
 pub use helper::{Handler, init};
@@ -37,4 +38,7 @@ pub use host::{Feature, Host, HostHandler, probe};
 pub use idmap::{IdMap, Range};
 pub use inside::tree::remove_tree;
 pub use owners::{NODE_XATTR, OWNER_XATTR};
-pub use spec::{Exit, Mount, Network, OwnerEmulation, RunResult, RunSpec, Source};
+pub use spec::{
+    Exit, MinFree, Mount, Network, OwnerEmulation, RunResult, RunSpec, Source, Stdio,
+    default_max_processes,
+};

@@ -19,9 +19,14 @@ pub struct RunSpec {
     pub argv: Vec<OsString>,
     /// The whole environment of the program, in this order.
     pub env: Vec<(String, String)>,
-    /// The working directory inside the root; it must exist.
+    /// The working directory inside the root.
     #[serde(with = "path_bytes")]
     pub cwd: PathBuf,
+    /// Whether a working directory that does not exist is made, with its parents: they belong to
+    /// `uid` and `gid`, have the mode 0755 and stay.
+    pub make_cwd: bool,
+    /// What the program reads from and writes to.
+    pub stdio: Stdio,
     /// User id inside.
     pub uid: u32,
     /// Group id inside.
@@ -45,10 +50,34 @@ pub struct RunSpec {
     pub mounts: Vec<Mount>,
     /// Whether owners are emulated: for an id map with one id.
     pub owners: OwnerEmulation,
+    /// How many processes and threads there may be at a time; [`default_max_processes`] at first.
+    /// Before Linux 6.14 it counts for each user, and root of [`IdMap::Full`](crate::IdMap::Full)
+    /// has no limit.
+    pub max_processes: u32,
+    /// Space that the run must leave; `None` lets it fill the disk.
+    pub min_free: Option<MinFree>,
+}
+
+/// A file system that must not get full.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MinFree {
+    /// A file or directory on it, as the helper sees it.
+    #[serde(with = "path_bytes")]
+    pub path: PathBuf,
+    /// The run is killed when fewer bytes than this are left.
+    pub bytes: u64,
+}
+
+/// Gives the usual limit on the processes of a run: by the processors of the machine, so that a
+/// fork bomb does no harm and a parallel build never notices.
+pub fn default_max_processes() -> u32 {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(processors).unwrap_or(u32::MAX).saturating_mul(1024).clamp(4096, 32768)
 }
 
 impl RunSpec {
-    /// Describes `argv` run as root in `root`: an empty environment, the host's network, no mounts.
+    /// Describes `argv` run as root in `root`: an empty environment, no input, the host's network,
+    /// no mounts.
     pub fn new(
         root: impl Into<PathBuf>,
         argv: impl IntoIterator<Item = impl Into<OsString>>,
@@ -58,6 +87,8 @@ impl RunSpec {
             argv: argv.into_iter().map(Into::into).collect(),
             env: Vec::new(),
             cwd: PathBuf::from("/"),
+            make_cwd: false,
+            stdio: Stdio::Null,
             uid: 0,
             gid: 0,
             groups: Vec::new(),
@@ -69,6 +100,40 @@ impl RunSpec {
             bits32: false,
             mounts: Vec::new(),
             owners: OwnerEmulation::None,
+            max_processes: default_max_processes(),
+            min_free: None,
+        }
+    }
+}
+
+/// What a program reads from and writes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stdio {
+    /// Nothing to read; what it prints goes to the output of the call.
+    Null,
+    /// As `Null`, and it reads the standard input of the caller, for
+    /// [`call_attached`](crate::call_attached).
+    Inherit,
+    /// A terminal of its own, which is shown in that of the caller, for
+    /// [`call_attached`](crate::call_attached).
+    Terminal {
+        /// Height in characters.
+        rows: u16,
+        /// Width in characters.
+        columns: u16,
+    },
+}
+
+impl Stdio {
+    /// Chooses for a program that is to be used by a person: a terminal as large as the caller's
+    /// when its standard input and output are one, else its plain input and output.
+    pub fn of_caller() -> Self {
+        let (stdin, stdout) = (rustix::stdio::stdin(), rustix::stdio::stdout());
+        match rustix::termios::tcgetwinsize(stdout) {
+            Ok(size) if rustix::termios::isatty(stdin) => {
+                Self::Terminal { rows: size.ws_row, columns: size.ws_col }
+            }
+            _ => Self::Inherit,
         }
     }
 }
@@ -112,9 +177,36 @@ pub enum Source {
         bytes: Vec<u8>,
         /// Permission bits.
         mode: u32,
-        /// Owner inside; ignored where the id map has one id only.
+        /// Owner inside. Where the id map has one id only it is shown by owner emulation.
         uid: u32,
-        /// Group inside; ignored where the id map has one id only.
+        /// Group inside; see `uid`.
+        gid: u32,
+    },
+    /// Unpacked trees on top of each other.
+    Overlay {
+        /// The trees, topmost first; layers as [`Context::overlay`](crate::inside::Context::overlay)
+        /// takes them.
+        #[serde(with = "path_list")]
+        lowers: Vec<PathBuf>,
+        /// The file or directory in the trees that is shown; symlinks in it never leave them.
+        #[serde(with = "path_bytes")]
+        subpath: PathBuf,
+        /// An empty directory that takes what is written, for the caller to throw away; `None`
+        /// refuses writing.
+        #[serde(with = "path_option")]
+        upper: Option<PathBuf>,
+    },
+    /// A unix socket: connections to it are passed on to one of the host, such as that of an ssh
+    /// agent. It is the helper who connects, so that any user inside may.
+    Socket {
+        /// The listening stream socket as the helper sees it.
+        #[serde(with = "path_bytes")]
+        path: PathBuf,
+        /// Permission bits; connecting needs the right to write.
+        mode: u32,
+        /// Owner inside. Where the id map has one id only it is shown by owner emulation.
+        uid: u32,
+        /// Group inside; see `uid`.
         gid: u32,
     },
 }
@@ -176,6 +268,39 @@ pub(crate) mod path_bytes {
     }
 }
 
+/// As [`path_bytes`], for a list.
+mod path_list {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    use std::path::PathBuf;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(paths.iter().map(|path| path.as_os_str().as_bytes()))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(de: D) -> Result<Vec<PathBuf>, D::Error> {
+        let paths = Vec::<Vec<u8>>::deserialize(de)?;
+        Ok(paths.into_iter().map(|path| OsString::from_vec(path).into()).collect())
+    }
+}
+
+/// As [`path_bytes`], for what may be missing.
+mod path_option {
+    use std::path::PathBuf;
+
+    use serde::{Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+        super::path_list::serialize(path.as_slice(), to)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(de: D) -> Result<Option<PathBuf>, D::Error> {
+        super::path_list::deserialize(de).map(|paths| paths.into_iter().next())
+    }
+}
+
 /// A map with byte keys as a list of pairs: the keys of a JSON object must be text.
 mod owner_pairs {
     use std::collections::BTreeMap;
@@ -206,6 +331,15 @@ mod tests {
             source: Source::Path(OsString::from_vec(b"/s\xfd".to_vec()).into()),
             target: "/t".into(),
             read_only: true,
+        });
+        spec.mounts.push(Mount {
+            source: Source::Overlay {
+                lowers: vec![OsString::from_vec(b"/l\xfc".to_vec()).into(), "/m".into()],
+                subpath: PathBuf::new(),
+                upper: Some(OsString::from_vec(b"/u\xfb".to_vec()).into()),
+            },
+            target: "/o".into(),
+            read_only: false,
         });
         let json = serde_json::to_vec(&spec).unwrap();
         assert_eq!(serde_json::from_slice::<RunSpec>(&json).unwrap(), spec);

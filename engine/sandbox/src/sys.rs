@@ -123,6 +123,14 @@ pub(crate) fn reset_signals() {
     }
 }
 
+/// Ignores the signals by which terminals and service managers ask whole groups to stop.
+pub(crate) fn ignore_requests_to_stop() {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+        // SAFETY: SIG_IGN installs no handler.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
 /// Brings the loopback device of this network namespace up.
 pub(crate) fn loopback_up() -> io::Result<()> {
     let socket = rustix::net::socket_with(

@@ -30,12 +30,15 @@ pub(crate) enum Tag {
     Failed,
     /// The sandbox could not be set up: JSON of (reason, advice).
     Setup,
+    /// The program got a terminal, whose other end is attached.
+    Terminal,
 }
 
 impl Tag {
     fn from_byte(byte: u8) -> Option<Self> {
-        use Tag::{Done, Failed, Go, Init, Known, Setup, Unshared};
-        [Unshared, Go, Init, Known, Done, Failed, Setup].into_iter().find(|tag| *tag as u8 == byte)
+        use Tag::{Done, Failed, Go, Init, Known, Setup, Terminal, Unshared};
+        let tags = [Unshared, Go, Init, Known, Done, Failed, Setup, Terminal];
+        tags.into_iter().find(|tag| *tag as u8 == byte)
     }
 }
 

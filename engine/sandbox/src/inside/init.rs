@@ -6,17 +6,20 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, WaitOptions, WaitStatus};
+use rustix::pty::OpenptFlags;
+use rustix::termios::Winsize;
 use rustix::thread::{CapabilitySet, CapabilitySets, UnshareFlags};
 use serde::{Deserialize, Serialize};
 
 use super::root::{self, Plan};
 use super::{Error, Result, StageSpec, program};
 use crate::helper;
-use crate::spec::{Exit, Network};
+use crate::spec::{Exit, Network, Stdio};
 use crate::sys::{self, Fork};
-use crate::wire::Channel;
+use crate::wire::{Channel, Tag};
 
 /// How the program ended and what it used.
 #[derive(Debug, Serialize, Deserialize)]
@@ -33,8 +36,10 @@ pub(crate) struct Ends {
     pub gate: OwnedFd,
     /// Takes the report, as JSON of `Result<Report>`.
     pub report: OwnedFd,
-    /// Takes the listener of the program's seccomp filter.
-    pub listener: Channel,
+    /// Takes the terminal of the program and the listener of its seccomp filter.
+    pub teller: Channel,
+    /// What the program reads, where it is not `/dev/null`.
+    pub stdin: Option<OwnedFd>,
 }
 
 /// Open files that a program may have, as Docker allows.
@@ -66,12 +71,16 @@ fn live(spec: &StageSpec, plan: &Plan, ends: &Ends) -> Result<Report> {
     separate(spec)?;
     let emulator = root::enter(spec, plan)?;
     limit();
+    let terminal = match spec.run.stdio {
+        Stdio::Terminal { rows, columns } => Some(open_terminal(spec, plan, ends, rows, columns)?),
+        Stdio::Null | Stdio::Inherit => None,
+    };
     let what = "cannot start the program";
     let (failed_read, failed_write) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(Error::at(what))?;
     let pid = match sys::fork().map_err(Error::at(what))? {
         Fork::Child => {
-            let error = program::start(spec, &ends.listener);
+            let error = program::start(spec, ends, terminal.as_ref());
             let json = serde_json::to_vec(&error).unwrap_or_default();
             // When even this fails, the empty message below says that the program never began.
             let _ = rustix::io::write(&failed_write, &json);
@@ -79,7 +88,7 @@ fn live(spec: &StageSpec, plan: &Plan, ends: &Ends) -> Result<Report> {
         }
         Fork::Parent(pid) => pid,
     };
-    drop(failed_write);
+    drop((failed_write, terminal));
     retire()?;
     let mut failure = Vec::new();
     File::from(failed_read).read_to_end(&mut failure).map_err(Error::at(what))?;
@@ -114,6 +123,32 @@ fn separate(spec: &StageSpec) -> Result<()> {
         sys::loopback_up().map_err(Error::at("cannot bring the loopback device up"))?;
     }
     Ok(())
+}
+
+/// Makes a terminal in the `/dev/pts` of the root, gives its other end to the stage, and returns the
+/// program's.
+fn open_terminal(
+    spec: &StageSpec,
+    plan: &Plan,
+    ends: &Ends,
+    rows: u16,
+    columns: u16,
+) -> Result<OwnedFd> {
+    let what = "cannot make a terminal";
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let ptmx = plan.dev.join("pts/ptmx");
+    let master = rustix::fs::open(&ptmx, flags, Mode::empty()).map_err(Error::at(what))?;
+    rustix::pty::unlockpt(&master).map_err(Error::at(what))?;
+    let peer = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let own = rustix::pty::ioctl_tiocgptpeer(&master, peer).map_err(Error::at(what))?;
+    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    rustix::termios::tcsetwinsize(&master, size).map_err(Error::at(what))?;
+    if !spec.single {
+        let owner = Some(rustix::fs::Uid::from_raw(spec.run.uid));
+        rustix::fs::fchown(&own, owner, None).map_err(Error::at(what))?;
+    }
+    ends.teller.send(Tag::Terminal, &[], Some(master.as_fd())).map_err(Error::at(what))?;
+    Ok(own)
 }
 
 /// Sets the limits of every process inside; what the host refuses stays as it is.

@@ -2,17 +2,20 @@
 
 pub(crate) mod devices;
 pub(crate) mod diagnose;
+pub(crate) mod disk;
 pub(crate) mod init;
 pub(crate) mod overlay;
+pub(crate) mod picks;
 pub(crate) mod points;
 pub(crate) mod procfs;
 pub(crate) mod program;
+pub(crate) mod proxy;
 pub(crate) mod root;
 pub(crate) mod stage;
 pub(crate) mod tree;
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -29,6 +32,9 @@ pub enum Error {
     /// This kernel or file system cannot do it; another way may work.
     #[error("{0}")]
     Unsupported(String),
+    /// It was stopped, because the space of [`MinFree`](crate::MinFree) was not left.
+    #[error("{0}")]
+    DiskFull(String),
     /// It failed.
     #[error("{0}")]
     Failed(String),
@@ -59,6 +65,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub struct Context {
     channel: Channel,
     single: bool,
+    stdin: Option<OwnedFd>,
 }
 
 /// What the stage of a run gets.
@@ -69,8 +76,8 @@ pub(crate) struct StageSpec {
 }
 
 impl Context {
-    pub(crate) fn new(channel: Channel, single: bool) -> Self {
-        Self { channel, single }
+    pub(crate) fn new(channel: Channel, single: bool, stdin: Option<OwnedFd>) -> Self {
+        Self { channel, single, stdin }
     }
 
     pub(crate) fn channel(&self) -> &Channel {
@@ -140,7 +147,8 @@ impl Context {
         spec: &RunSpec,
     ) -> io::Result<Option<Result<RunResult>>> {
         let spec = StageSpec { run: spec.clone(), single: self.single };
-        stage.send(Tag::Go, &serde_json::to_vec(&spec)?, None)?;
+        let stdin = self.stdin.as_ref().map(AsFd::as_fd);
+        stage.send(Tag::Go, &serde_json::to_vec(&spec)?, stdin)?;
         while let Some(frame) = stage.receive()? {
             match frame.tag {
                 // The caller must know of pid 1 before it begins, to kill it when asked to.
@@ -148,6 +156,9 @@ impl Context {
                     self.channel.send(Tag::Init, &[], frame.fd.as_ref().map(AsFd::as_fd))?;
                     while self.channel.receive()?.is_some_and(|frame| frame.tag != Tag::Known) {}
                     stage.send(Tag::Known, &[], None)?;
+                }
+                Tag::Terminal => {
+                    self.channel.send(frame.tag, &[], frame.fd.as_ref().map(AsFd::as_fd))?;
                 }
                 Tag::Done => return Ok(Some(Ok(serde_json::from_slice(&frame.payload)?))),
                 Tag::Failed => return Ok(Some(Err(serde_json::from_slice(&frame.payload)?))),

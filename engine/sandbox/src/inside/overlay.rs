@@ -26,13 +26,7 @@ pub(crate) fn mount(lowers: &[PathBuf], upper: &Path, work: &Path, target: &Path
             target.display()
         )));
     }
-    if lowers.len() > MAX_LOWERS {
-        return Err(Error::Unsupported(format!(
-            "an overlay has {MAX_LOWERS} layers at most, not {}",
-            lowers.len()
-        )));
-    }
-    let layers = Layers::open(lowers, upper, work)?;
+    let layers = Layers::open(lowers, Some((upper, work)))?;
     match layers.mount_at(target, true) {
         // Volatile is only faster: where it is not allowed the mount is made without it.
         Err(Errno::INVAL | Errno::PERM) => {
@@ -43,26 +37,50 @@ pub(crate) fn mount(lowers: &[PathBuf], upper: &Path, work: &Path, target: &Path
     .map_err(|error| explain(error, upper, work, target))
 }
 
+/// Shows layers that nothing will change, from the topmost down; none of them is an empty directory.
+pub(crate) fn mount_lowers(lowers: &[PathBuf], target: &Path) -> Result<()> {
+    let what = format_args!("cannot show layers at {}", target.display()).to_string();
+    match lowers {
+        [] => Ok(()),
+        // The kernel makes no overlay of one layer.
+        [layer] => rustix::mount::mount_bind(layer, target).map_err(Error::at(what)),
+        _ => {
+            let layers = Layers::open(lowers, None)?;
+            match layers.mount_at(target, false) {
+                Err(Errno::INVAL | Errno::PERM) => layers.mount_old(target),
+                other => other,
+            }
+            .map_err(Error::at(what))
+        }
+    }
+}
+
 /// All directories of an overlay, open: named through `/proc/self/fd`, so that no path is too long
 /// for the kernel's options and none needs escaping.
 struct Layers {
     lowers: Vec<OwnedFd>,
-    upper: OwnedFd,
-    work: OwnedFd,
+    /// What takes the changes, and the directory that the kernel works in.
+    upper: Option<[OwnedFd; 2]>,
 }
 
 impl Layers {
-    fn open(lowers: &[PathBuf], upper: &Path, work: &Path) -> Result<Self> {
+    fn open(lowers: &[PathBuf], upper: Option<(&Path, &Path)>) -> Result<Self> {
+        if lowers.len() > MAX_LOWERS {
+            return Err(Error::Unsupported(format!(
+                "an overlay has {MAX_LOWERS} layers at most, not {}",
+                lowers.len()
+            )));
+        }
         let open = |path: &Path| {
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
             rustix::fs::open(path, flags, Mode::empty())
                 .map_err(Error::at(format_args!("cannot open the layer {}", path.display())))
         };
-        Ok(Self {
-            lowers: lowers.iter().map(|path| open(path)).collect::<Result<_>>()?,
-            upper: open(upper)?,
-            work: open(work)?,
-        })
+        let upper = match upper {
+            Some((upper, work)) => Some([open(upper)?, open(work)?]),
+            None => None,
+        };
+        Ok(Self { lowers: lowers.iter().map(|path| open(path)).collect::<Result<_>>()?, upper })
     }
 
     fn mount_at(&self, target: &Path, volatile: bool) -> rustix::io::Result<()> {
@@ -71,8 +89,10 @@ impl Layers {
         for lower in &self.lowers {
             fsconfig_set_string(&fs, "lowerdir+", named(lower))?;
         }
-        fsconfig_set_string(&fs, "upperdir", named(&self.upper))?;
-        fsconfig_set_string(&fs, "workdir", named(&self.work))?;
+        if let Some([upper, work]) = &self.upper {
+            fsconfig_set_string(&fs, "upperdir", named(upper))?;
+            fsconfig_set_string(&fs, "workdir", named(work))?;
+        }
         fsconfig_set_string(&fs, "index", "off")?;
         fsconfig_set_flag(&fs, "userxattr")?;
         if volatile {
@@ -86,12 +106,10 @@ impl Layers {
     /// Kernels before 6.8 know no `lowerdir+`: everything in one string of less than a page.
     fn mount_old(&self, target: &Path) -> rustix::io::Result<()> {
         let lowers: Vec<_> = self.lowers.iter().map(named).collect();
-        let options = format!(
-            "lowerdir={},upperdir={},workdir={},index=off,userxattr",
-            lowers.join(":"),
-            named(&self.upper),
-            named(&self.work)
-        );
+        let mut options = format!("lowerdir={},index=off,userxattr", lowers.join(":"));
+        if let Some([upper, work]) = &self.upper {
+            options += &format!(",upperdir={},workdir={}", named(upper), named(work));
+        }
         let options = std::ffi::CString::new(options).map_err(|_| Errno::INVAL)?;
         rustix::mount::mount("overlay", target, "overlay", MountFlags::empty(), &*options)
     }

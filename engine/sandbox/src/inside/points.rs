@@ -62,6 +62,25 @@ impl Points {
         Ok(found)
     }
 
+    /// Makes the directories of a path that do not exist, to stay; gives those that were made, open.
+    /// Symlinks never leave the root.
+    ///
+    /// # Errors
+    /// When something else stands in the way, or the root cannot be written to.
+    pub fn make_directories(&self, path: &Path) -> rustix::io::Result<Vec<OwnedFd>> {
+        let root = rustix::io::fcntl_dupfd_cloexec(&self.root, 3)?;
+        let mut fresh = Self::new(root);
+        match fresh.walk(path, Kind::Directory) {
+            // It is the root itself.
+            Ok(_) | Err(Errno::BUSY) => {}
+            Err(error) => return Err(error),
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = fresh.made.iter();
+        made.map(|made| rustix::fs::openat(&made.parent, &made.name, flags, Mode::empty()))
+            .collect()
+    }
+
     fn walk(&mut self, target: &Path, kind: Kind) -> rustix::io::Result<PathBuf> {
         let mut left = names(target);
         if left.is_empty() {

@@ -6,10 +6,11 @@ use std::path::Path;
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{MountAttrFlags, MoveMountFlags, move_mount};
+use rustix::process::{Resource, Rlimit};
 
 use super::root::{clone_tree, new_file_system};
 use super::{Error, Result};
-use crate::sys;
+use crate::{host, sys};
 
 /// Hidden parts of `/proc`.
 const HIDDEN: [&str; 11] = [
@@ -28,6 +29,9 @@ const HIDDEN: [&str; 11] = [
 
 /// Parts of `/proc` that may only be read.
 const READ_ONLY: [&str; 5] = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
+
+/// The kernel's own limit of `kernel.pid_max`.
+const PID_MAX: u32 = 1 << 22;
 
 /// Hidden parts of `/sys`.
 const HIDDEN_SYS: [&str; 2] = ["firmware", "devices/virtual/powercap"];
@@ -68,9 +72,36 @@ pub(crate) fn mount_proc(proc: &OwnedFd, at: &Path) -> Result<()> {
 }
 
 /// Makes a read-only `/sys`, where the kernel allows one: it belongs to the network namespace, and
-/// is granted as `/proc` is.
+/// is granted as `/proc` is. Where the network is the host's, so is this.
 pub(crate) fn pick_sys() -> Option<OwnedFd> {
-    new_file_system("sysfs", &[], closed() | MountAttrFlags::MOUNT_ATTR_RDONLY).ok()
+    let attributes = closed() | MountAttrFlags::MOUNT_ATTR_RDONLY;
+    if let Ok(own) = new_file_system("sysfs", &[], attributes) {
+        return Some(own);
+    }
+    let host = clone_tree(Path::new("/sys")).ok()?;
+    sys::set_mount_attributes(host.as_fd(), u64::from(attributes.bits())).ok()?;
+    Some(host)
+}
+
+/// Limits how many processes and threads there are at a time; sysctl `kernel.pid_max`, which each pid
+/// namespace has for itself since Linux 6.14. Before that, and where `/proc` is the host's, root of all
+/// ids would change the limit of the host: it is a limit of resources then.
+pub(crate) fn limit_processes(proc: &Path, most: u32) -> Result<()> {
+    let what = "cannot limit the number of processes";
+    let file = proc.join("sys/kernel/pid_max");
+    let is_own = std::fs::read_link(proc.join("self")).is_ok_and(|own| own == Path::new("1"));
+    if is_own && host::kernel_version() >= (6, 14) {
+        // There are pids enough for the kernel's smallest limit, which grows with the processors.
+        let fits = |limit: &u32| std::fs::write(&file, limit.to_string()).is_ok();
+        let limits = std::iter::successors(Some(most.max(1)), |limit| limit.checked_mul(2));
+        if limits.take_while(|limit| *limit <= PID_MAX).any(|limit| fits(&limit)) {
+            return Ok(());
+        }
+    }
+    let now = rustix::process::getrlimit(Resource::Nproc);
+    let limit = Some(now.maximum.map_or(u64::from(most), |now| now.min(u64::from(most))));
+    rustix::process::setrlimit(Resource::Nproc, Rlimit { current: limit, maximum: limit })
+        .map_err(Error::at(what))
 }
 
 /// Masks what is dangerous in `/proc`; `null` is a path to the null device.

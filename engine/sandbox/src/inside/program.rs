@@ -4,15 +4,16 @@ use std::convert::Infallible;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags};
 
+use super::init::Ends;
 use super::{Error, Result, StageSpec, diagnose, root};
 use crate::emulator::EmulatorMode;
-use crate::seccomp;
+use crate::seccomp::{self, Catch};
 use crate::spec::{OwnerEmulation, RunSpec};
 use crate::sys;
 use crate::wire::{Channel, Tag};
@@ -23,7 +24,7 @@ pub(crate) const SETUP_FAILED: i32 = 125;
 /// Search path of an environment without `PATH`.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// What root inside may do: the set that Docker gives.
+/// What root inside may do, and what a setuid program may give: the set of Docker and BuildKit.
 fn kept() -> CapabilitySet {
     CapabilitySet::CHOWN
         | CapabilitySet::DAC_OVERRIDE
@@ -42,46 +43,70 @@ fn kept() -> CapabilitySet {
 }
 
 /// Becomes the program; returns only the error of a set-up that failed.
-pub(crate) fn start(spec: &StageSpec, listener: &Channel) -> Error {
-    match prepare_and_run(spec, listener) {
+pub(crate) fn start(spec: &StageSpec, ends: &Ends, terminal: Option<&OwnedFd>) -> Error {
+    match prepare_and_run(spec, ends, terminal) {
         Ok(never) => match never {},
         Err(error) => error,
     }
 }
 
-fn prepare_and_run(spec: &StageSpec, listener: &Channel) -> Result<Infallible> {
+fn prepare_and_run(
+    spec: &StageSpec,
+    ends: &Ends,
+    terminal: Option<&OwnedFd>,
+) -> Result<Infallible> {
     let run = &spec.run;
     let what = "cannot prepare the program";
     rustix::process::setsid().map_err(Error::at(what))?;
-    let null = File::open("/dev/null").map_err(Error::at("cannot open /dev/null inside"))?;
-    rustix::stdio::dup2_stdin(null.as_fd()).map_err(Error::at(what))?;
-    drop(null);
-    if let Err(error) = rustix::process::chdir(&run.cwd) {
+    take_stdio(ends, terminal)?;
+    if let Err(error) = enter_directory(run) {
         let dir = run.cwd.display();
-        refuse(
-            126,
-            &format!("cannot enter the working directory {dir}: {}", io::Error::from(error)),
-        );
+        refuse(126, &format!("cannot enter the working directory {dir}: {error}"));
     }
     take_ids(spec)?;
-    rustix::thread::set_no_new_privs(true).map_err(Error::at(what))?;
     sys::reset_signals();
     if run.bits32 {
         sys::become_32_bits().map_err(Error::at("cannot take the personality of 32 bits"))?;
     }
-    let emulate = run.owners != OwnerEmulation::None;
-    let listening = sys::install_filter(&seccomp::filter(emulate), emulate)
-        .map_err(Error::at("cannot install the system call filter (seccomp)"))?;
-    if let Some(listening) = listening {
-        listener
-            .send(Tag::Init, &[], Some(listening.as_fd()))
-            .map_err(Error::at("cannot hand the listener of the filter over"))?;
-    }
+    filter(run, &ends.teller)?;
+    keep_capabilities(if run.uid == 0 { kept() } else { CapabilitySet::empty() })?;
     sys::close_on_exec_from(3).map_err(Error::at(what))?;
     execute(run)
 }
 
-/// Takes the user, the groups and the capabilities of the program.
+/// Connects the program with its terminal, or with nothing to read; the outputs are there already.
+fn take_stdio(ends: &Ends, terminal: Option<&OwnedFd>) -> Result<()> {
+    let what = "cannot connect the program with its input";
+    if let Some(terminal) = terminal {
+        rustix::process::ioctl_tiocsctty(terminal).map_err(Error::at(what))?;
+        rustix::stdio::dup2_stdin(terminal).map_err(Error::at(what))?;
+        rustix::stdio::dup2_stdout(terminal).map_err(Error::at(what))?;
+        return rustix::stdio::dup2_stderr(terminal).map_err(Error::at(what));
+    }
+    match &ends.stdin {
+        Some(stdin) => rustix::stdio::dup2_stdin(stdin),
+        None => {
+            let null =
+                File::open("/dev/null").map_err(Error::at("cannot open /dev/null inside"))?;
+            rustix::stdio::dup2_stdin(&null)
+        }
+    }
+    .map_err(Error::at(what))
+}
+
+fn enter_directory(run: &RunSpec) -> io::Result<()> {
+    match rustix::process::chdir(&run.cwd) {
+        // It is below a mount, where it could not be made before.
+        Err(rustix::io::Errno::NOENT) if run.make_cwd => {
+            std::fs::create_dir_all(&run.cwd)?;
+            Ok(rustix::process::chdir(&run.cwd)?)
+        }
+        other => Ok(other?),
+    }
+}
+
+/// Takes the user and the groups of the program, and limits what capabilities it can ever get; those
+/// that a filter needs stay for now.
 fn take_ids(spec: &StageSpec) -> Result<()> {
     let run = &spec.run;
     let root = run.uid == 0;
@@ -91,27 +116,52 @@ fn take_ids(spec: &StageSpec) -> Result<()> {
             run.uid, run.gid
         )))?;
     }
-    for capability in CapabilitySet::all().iter() {
-        if root && kept().contains(capability) {
-            continue;
-        }
+    let what = "cannot give up capabilities";
+    for capability in CapabilitySet::all().difference(kept()).iter() {
         match rustix::thread::remove_capability_from_bounding_set(capability) {
             // Kernels know fewer capabilities than the list.
             Ok(()) | Err(rustix::io::Errno::INVAL) => {}
-            Err(error) => return Err(Error::failed("cannot give up capabilities", error)),
+            Err(error) => return Err(Error::failed(what, error)),
         }
     }
-    rustix::thread::clear_ambient_capability_set()
-        .map_err(Error::at("cannot give up capabilities"))?;
+    rustix::thread::clear_ambient_capability_set().map_err(Error::at(what))?;
     if !spec.single {
+        rustix::thread::set_keep_capabilities(true).map_err(Error::at(what))?;
         set_ids(run).map_err(Error::at(format_args!(
             "cannot become {}:{}: is the id inside the ranges of the id map?",
             run.uid, run.gid
         )))?;
+        rustix::thread::set_keep_capabilities(false).map_err(Error::at(what))?;
     }
-    let mine = if root { kept() } else { CapabilitySet::empty() };
+    Ok(())
+}
+
+/// Installs the system call filter. The program may still win rights by a setuid program, as in a
+/// container, so that `su` and `sudo` work; without that freedom the kernel wants CAP_SYS_ADMIN here.
+fn filter(run: &RunSpec, teller: &Channel) -> Result<()> {
+    keep_capabilities(CapabilitySet::SYS_ADMIN | kept())?;
+    let what = "cannot install the system call filter (seccomp)";
+    let catch = match run.owners {
+        OwnerEmulation::None => Catch::Devices,
+        OwnerEmulation::Record { .. } => Catch::Owners,
+    };
+    let listener = match sys::install_filter(&seccomp::filter(catch), true) {
+        // Around a container there is a filter with a listener already, or the kernel is older
+        // than these. Devices cannot be recorded then.
+        Err(_) if catch == Catch::Devices => {
+            sys::install_filter(&seccomp::filter(Catch::Nothing), false)
+        }
+        other => other,
+    };
+    let Some(listener) = listener.map_err(Error::at(what))? else { return Ok(()) };
+    teller
+        .send(Tag::Init, &[], Some(listener.as_fd()))
+        .map_err(Error::at("cannot hand the listener of the filter over"))
+}
+
+fn keep_capabilities(kept: CapabilitySet) -> Result<()> {
     let sets =
-        CapabilitySets { effective: mine, permitted: mine, inheritable: CapabilitySet::empty() };
+        CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
     rustix::thread::set_capabilities(None, sets).map_err(Error::at("cannot give up capabilities"))
 }
 

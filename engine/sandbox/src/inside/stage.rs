@@ -1,23 +1,27 @@
-//! The process around one run: makes the mount points, starts pid 1, answers for owner emulation,
-//! cleans up. It stays in the mount namespace of the helper, outside of the program's root.
+//! The process around one run: picks up what is to be mounted, makes the mount points, starts pid 1,
+//! answers for the calls that are emulated, watches the disk, cleans up. It stays outside of the
+//! program's root.
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::event::{PollFd, PollFlags};
-use rustix::fs::{Mode, OFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{PidfdFlags, WaitOptions};
 use rustix::thread::UnshareFlags;
 
+use super::disk::{self, Disk};
 use super::init::{self, Report};
+use super::picks::Picks;
 use super::points::Points;
+use super::proxy::Proxy;
 use super::root::Plan;
 use super::{Error, Result, StageSpec};
 use crate::owners::Supervisor;
-use crate::spec::{OwnerEmulation, RunResult};
+use crate::spec::{OwnerEmulation, RunResult, Stdio};
 use crate::sys::{self, Fork};
 use crate::wire::{Channel, Tag};
 
@@ -38,10 +42,13 @@ fn run(channel: &mut Channel) -> Result<RunResult> {
     let spec: StageSpec = serde_json::from_slice(&frame.payload).map_err(Error::at(lost))?;
     check(&spec)?;
     rustix::process::umask(Mode::from_raw_mode(0o022));
-    let root = open_root(&spec.run.root)?;
-    let mut points = Points::new(root);
-    let result = Plan::prepare(&spec, &mut points)
-        .and_then(|plan| contain(channel, &spec, &plan, points.root().as_fd()));
+    // What is mounted on the way is for nobody else to see, and ends with this process.
+    sys::unshare(UnshareFlags::NEWNS).map_err(Error::at("cannot make a mount namespace"))?;
+    let mut points = Points::new(open_root(&spec.run.root)?);
+    let result = prepare(&spec, &mut points).and_then(|prepared| {
+        let stdin = frame.fd.filter(|_| spec.run.stdio == Stdio::Inherit);
+        contain(channel, &spec, prepared, points.root().as_fd(), stdin)
+    });
     points.remove();
     result
 }
@@ -77,27 +84,83 @@ fn open_root(path: &Path) -> Result<OwnedFd> {
         .map_err(Error::at(format_args!("cannot open the root {}", path.display())))
 }
 
+/// What a run needs before its first process starts.
+struct Prepared {
+    plan: Plan,
+    supervisor: Supervisor,
+    disk: Option<Disk>,
+    /// Ends when this is dropped.
+    _proxy: Option<Proxy>,
+}
+
+fn prepare(spec: &StageSpec, points: &mut Points) -> Result<Prepared> {
+    let run = &spec.run;
+    let disk = run.min_free.as_ref().map(Disk::open).transpose()?;
+    let mut picks = Picks::from_host(spec)?;
+    let mut supervisor = match run.owners {
+        OwnerEmulation::None => Supervisor::of_devices()?,
+        OwnerEmulation::Record { uid, gid } => {
+            Supervisor::of_owners(run, (uid, gid), std::mem::take(&mut picks.owners))?
+        }
+    };
+    if run.make_cwd {
+        make_cwd(spec, points, &mut supervisor).map_err(Error::at(format_args!(
+            "cannot make the working directory {}",
+            run.cwd.display()
+        )))?;
+    }
+    let proxy = Proxy::start(std::mem::take(&mut picks.sockets))?;
+    let plan = Plan::prepare(points, picks)?;
+    Ok(Prepared { plan, supervisor, disk, _proxy: proxy })
+}
+
+/// Makes the working directory in the root, unless a mount is to come over it.
+fn make_cwd(
+    spec: &StageSpec,
+    points: &Points,
+    supervisor: &mut Supervisor,
+) -> rustix::io::Result<()> {
+    let run = &spec.run;
+    let cwd = Path::new("/").join(&run.cwd);
+    if run.mounts.iter().any(|mount| cwd.starts_with(Path::new("/").join(&mount.target))) {
+        return Ok(());
+    }
+    for dir in points.make_directories(&cwd)? {
+        match run.owners {
+            OwnerEmulation::Record { .. } => supervisor.record(&dir, (run.uid, run.gid))?,
+            OwnerEmulation::None if spec.single => {}
+            OwnerEmulation::None => {
+                let (uid, gid) = (Uid::from_raw(run.uid), Gid::from_raw(run.gid));
+                rustix::fs::fchown(&dir, Some(uid), Some(gid))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Starts pid 1 in the new namespaces and serves it to its end.
 fn contain(
     channel: &mut Channel,
     spec: &StageSpec,
-    plan: &Plan,
+    prepared: Prepared,
     root: BorrowedFd<'_>,
+    stdin: Option<OwnedFd>,
 ) -> Result<RunResult> {
     let what = "cannot start the first process inside";
     let (gate_read, gate_write) = pipe_with(PipeFlags::CLOEXEC).map_err(Error::at(what))?;
     let (report_read, report_write) = pipe_with(PipeFlags::CLOEXEC).map_err(Error::at(what))?;
-    let (listeners, listener_end) = Channel::pair().map_err(Error::at(what))?;
+    let (told, teller) = Channel::pair().map_err(Error::at(what))?;
     sys::unshare(UnshareFlags::NEWPID).map_err(Error::at("cannot make a pid namespace"))?;
     let pid = match sys::fork().map_err(Error::at(what))? {
         Fork::Child => {
-            drop((gate_write, report_read, listeners));
-            let listener = Channel::new(listener_end);
-            init::main(spec, plan, &init::Ends { gate: gate_read, report: report_write, listener });
+            drop((gate_write, report_read, told));
+            let teller = Channel::new(teller);
+            let ends = init::Ends { gate: gate_read, report: report_write, teller, stdin };
+            init::main(spec, &prepared.plan, &ends);
         }
         Fork::Parent(pid) => pid,
     };
-    drop((gate_read, report_write, listener_end));
+    drop((gate_read, report_write, teller, stdin));
     let pidfd = rustix::process::pidfd_open(pid, PidfdFlags::empty()).map_err(Error::at(what))?;
     channel.send(Tag::Init, &[], Some(pidfd.as_fd())).map_err(Error::at(what))?;
     let known = channel.receive().map_err(Error::at(what))?;
@@ -105,72 +168,84 @@ fn contain(
         return Err(Error::Failed("lost the sandbox helper".into()));
     }
     rustix::io::write(&gate_write, b"!").map_err(Error::at(what))?;
-    let served = serve(spec, File::from(report_read), listeners);
+    let Prepared { supervisor, disk, .. } = prepared;
+    let report = File::from(report_read);
+    let mut server = Server { channel, report, told: Some(told), asked: None, supervisor, disk };
+    let served = server.serve();
     // Whatever came of serving it, nothing may be left of pid 1 and what it holds.
     let _ = rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL);
     rustix::process::waitpid(Some(pid), WaitOptions::empty()).map_err(Error::at(what))?;
-    let (report, supervisor) = served?;
-    let side_owners = match supervisor {
-        Some(supervisor) => supervisor.side_owners(root)?,
-        None => Default::default(),
-    };
+    let report = served?;
     Ok(RunResult {
         exit: report.exit,
         max_rss: report.max_rss,
         user_time: report.user_time,
         system_time: report.system_time,
-        side_owners,
+        side_owners: server.supervisor.side_owners(root)?,
     })
 }
 
-/// Answers the calls of owner emulation until pid 1 reports.
-fn serve(
-    spec: &StageSpec,
-    mut report: File,
-    mut listeners: Channel,
-) -> Result<(Report, Option<Supervisor>)> {
-    let mut supervisor = match spec.run.owners {
-        OwnerEmulation::None => None,
-        OwnerEmulation::Record { uid, gid } => Some(Supervisor::new(&spec.run, (uid, gid))?),
-    };
-    let mut listener: Option<OwnedFd> = None;
-    let mut expects_listener = supervisor.is_some();
-    loop {
-        let [reported, offered, asked] = {
-            let mut fds = vec![PollFd::new(&report, PollFlags::IN)];
-            match (&listener, expects_listener) {
-                (Some(listener), _) => fds.push(PollFd::new(listener, PollFlags::IN)),
-                (None, true) => fds.push(PollFd::new(&listeners, PollFlags::IN)),
-                (None, false) => {}
+/// Serves one pid 1.
+struct Server<'a> {
+    channel: &'a Channel,
+    report: File,
+    /// Where pid 1 and the program send what they have for the stage; closed with them.
+    told: Option<Channel>,
+    /// The calls that wait for an answer.
+    asked: Option<OwnedFd>,
+    supervisor: Supervisor,
+    disk: Option<Disk>,
+}
+
+impl Server<'_> {
+    /// Answers calls until pid 1 reports.
+    fn serve(&mut self) -> Result<Report> {
+        let pause = self.disk.as_ref().and_then(|_| Timespec::try_from(disk::PAUSE).ok());
+        loop {
+            if let Some(disk) = &mut self.disk {
+                disk.check()?;
             }
-            match rustix::event::poll(&mut fds, None) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(Error::failed("cannot watch the program", error)),
+            let [reported, told, asked] = self.wait(pause.as_ref())?;
+            if !reported.is_empty() {
+                return read_report(&mut self.report);
             }
-            let events =
-                |index: usize| fds.get(index).map_or(PollFlags::empty(), |fd| fd.revents());
-            let second = events(1);
-            let (offered, asked) = if listener.is_some() {
-                (PollFlags::empty(), second)
-            } else {
-                (second, PollFlags::empty())
-            };
-            [events(0), offered, asked]
-        };
-        if !reported.is_empty() {
-            return Ok((read_report(&mut report)?, supervisor));
+            if !told.is_empty() {
+                self.hear();
+            }
+            match &self.asked {
+                Some(listener) if asked.contains(PollFlags::IN) => {
+                    self.supervisor.serve(listener.as_fd());
+                }
+                // No program with the filter is left.
+                Some(_) if !asked.is_empty() => self.asked = None,
+                _ => {}
+            }
         }
-        if !offered.is_empty() {
-            listener = listeners.receive().ok().flatten().and_then(|frame| frame.fd);
-            expects_listener = false;
+    }
+
+    fn wait(&self, pause: Option<&Timespec>) -> Result<[PollFlags; 3]> {
+        let mut fds = vec![PollFd::new(&self.report, PollFlags::IN)];
+        fds.extend(self.told.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
+        fds.extend(self.asked.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
+        match rustix::event::poll(&mut fds, pause) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(Error::failed("cannot watch the program", error)),
         }
-        if asked.contains(PollFlags::IN) {
-            if let (Some(supervisor), Some(listener)) = (&mut supervisor, &listener) {
-                supervisor.serve(listener.as_fd());
+        let mut ready = fds.iter().map(PollFd::revents);
+        let mut next =
+            |is_there| if is_there { ready.next() } else { None }.unwrap_or(PollFlags::empty());
+        Ok([next(true), next(self.told.is_some()), next(self.asked.is_some())])
+    }
+
+    fn hear(&mut self) {
+        match self.told.as_mut().and_then(|told| told.receive().ok().flatten()) {
+            Some(frame) if frame.tag == Tag::Terminal => {
+                // Without the helper this process ends, too.
+                let fd = frame.fd.as_ref().map(AsFd::as_fd);
+                let _ = self.channel.send(Tag::Terminal, &[], fd);
             }
-        } else if !asked.is_empty() {
-            // No program with the filter is left.
-            listener = None;
+            Some(frame) => self.asked = frame.fd,
+            None => self.told = None,
         }
     }
 }

@@ -4,11 +4,11 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use super::caller::{Caller, as_path};
-use super::ids::umask_of;
+use super::ids::{self, umask_of};
 use super::records::{Meta, Node};
 use super::{Answer, Answered, Supervisor};
 use crate::sys;
@@ -50,6 +50,47 @@ impl Supervisor {
         self.make(caller, &place, what, owner)
     }
 
+    /// Makes a device for a process that really has its ids.
+    pub(super) fn make_device(&mut self, name: &str, caller: &Caller<'_>) -> Answered {
+        let Some((fd, path, What::Special { mode, dev })) = what(name, caller)? else {
+            return Ok(Answer::Continue);
+        };
+        let Some(kind) = device_kind(mode) else { return Ok(Answer::Continue) };
+        let Some(place) = place(caller, fd, path)? else { return Ok(Answer::Continue) };
+        let (owner, may) = ids::real_creator(caller)?;
+        if !may {
+            return Err(Errno::PERM);
+        }
+        rustix::process::umask(Mode::from_raw_mode(umask_of(caller)?));
+        self.make_node(&place, kind, mode, dev)?;
+        let (uid, gid) = (Uid::from_raw(owner.0), Gid::from_raw(owner.1));
+        rustix::fs::chownat(
+            &place.parent,
+            &place.name,
+            Some(uid),
+            Some(gid),
+            AtFlags::SYMLINK_NOFOLLOW,
+        )?;
+        Ok(Answer::Value(0))
+    }
+
+    /// Makes the empty file that stands for a device.
+    fn make_node(&self, place: &Place, kind: u32, mode: u32, dev: u32) -> rustix::io::Result<()> {
+        let (major, minor) = ((dev >> 8) & 0xfff, dev & 0xff | (dev >> 12) & 0xf_ff00);
+        // In an overlay this says that a file was removed.
+        if (kind, major, minor) == (libc::S_IFCHR, 0, 0) {
+            return Err(Errno::PERM);
+        }
+        open_new(place, (OFlags::WRONLY | OFlags::EXCL).bits(), mode)?;
+        let recorded = self.records.set_node(&open_made(place)?, Node { kind, major, minor });
+        if recorded.is_err() {
+            // A file system without attributes; the file would be no device.
+            let _ = rustix::fs::unlinkat(&place.parent, &place.name, AtFlags::empty());
+            return Err(Errno::PERM);
+        }
+        Ok(())
+    }
+
     fn make(
         &mut self,
         caller: &Caller<'_>,
@@ -66,18 +107,14 @@ impl Supervisor {
             What::Symlink { to } => rustix::fs::symlinkat(as_path(&to), parent, name)?,
             What::File { flags, mode } => {
                 let file = open_new(place, flags, mode)?;
-                self.record(place, owner)?;
+                self.record_made(place, owner)?;
                 let close_on_exec = flags & OFlags::CLOEXEC.bits() != 0;
                 sys::answer_with_fd(caller.listener, caller.id, file.as_fd(), close_on_exec)
                     .map_err(super::errno_of)?;
                 return Ok(Answer::Sent);
             }
             What::Special { mode, dev } => match device_kind(mode) {
-                Some(kind) => {
-                    open_new(place, (OFlags::WRONLY | OFlags::EXCL).bits(), mode)?;
-                    let (major, minor) = ((dev >> 8) & 0xfff, dev & 0xff | (dev >> 12) & 0xf_ff00);
-                    self.records.set_node(&open_made(place)?, Node { kind, major, minor })?;
-                }
+                Some(kind) => self.make_node(place, kind, mode, dev)?,
                 None => {
                     let kind = FileType::from_raw_mode(if mode & libc::S_IFMT == 0 {
                         libc::S_IFREG
@@ -88,11 +125,11 @@ impl Supervisor {
                 }
             },
         }
-        self.record(place, owner)?;
+        self.record_made(place, owner)?;
         Ok(Answer::Value(0))
     }
 
-    fn record(&mut self, place: &Place, owner: (u32, u32)) -> rustix::io::Result<()> {
+    fn record_made(&mut self, place: &Place, owner: (u32, u32)) -> rustix::io::Result<()> {
         let file = open_made(place)?;
         let meta = Meta::of(&file)?;
         self.records.set(&file, &meta, owner)

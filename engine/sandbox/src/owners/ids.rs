@@ -274,6 +274,20 @@ pub(super) fn umask_of(caller: &Caller<'_>) -> rustix::io::Result<u32> {
     field(&status, "Umask:").and_then(|text| u32::from_str_radix(text, 8).ok()).ok_or(Errno::SRCH)
 }
 
+/// Reads whom the files belong to that the caller makes, and whether it may make devices, where both
+/// are real.
+pub(super) fn real_creator(caller: &Caller<'_>) -> rustix::io::Result<((u32, u32), bool)> {
+    parse_creator(&caller.about("status")?).ok_or(Errno::SRCH)
+}
+
+fn parse_creator(status: &str) -> Option<((u32, u32), bool)> {
+    // Real, effective, saved and file system id.
+    let of_files = |name| field(status, name)?.split_ascii_whitespace().nth(3)?.parse().ok();
+    let capabilities = u64::from_str_radix(field(status, "CapEff:")?, 16).ok()?;
+    // linux/capability.h: CAP_MKNOD
+    Some(((of_files("Uid:")?, of_files("Gid:")?), capabilities & 1 << 27 != 0))
+}
+
 fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
 }
@@ -351,6 +365,14 @@ mod tests {
         assert!(user.may_chown((5, 6), KEEP, 8).is_err());
         assert!(user.may_chown((0, 0), KEEP, 7).is_err());
         assert!(Creds::new(0, 0, vec![]).may_chown((5, 6), 8, 8).is_ok());
+    }
+
+    #[test]
+    fn real_ids_and_rights_are_read() {
+        let status = |caps: &str| format!("Uid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nCapEff:\t{caps}\n");
+        assert_eq!(parse_creator(&status("00000000a80425fb")), Some(((4, 8), true)));
+        assert_eq!(parse_creator(&status("00000000a00425fb")), Some(((4, 8), false)));
+        assert_eq!(parse_creator("Uid:\t1\n"), None);
     }
 
     #[test]

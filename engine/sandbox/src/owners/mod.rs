@@ -1,4 +1,9 @@
-//! Owner emulation, for id maps with one id: the calls of programs about owners and ids are caught
+//! Emulation of what the namespaces of a run cannot do.
+//!
+//! Devices are not for user namespaces to make: an empty file with an attribute stands for each. With
+//! more than one id that is all; programs see the empty file then.
+//!
+//! Owner emulation is for id maps with one id: the calls of programs about owners and ids are caught
 //! by the seccomp filter and answered here, so that programs see the owners that they set, and a
 //! layer made from the files has the same owners as one made by root.
 //!
@@ -21,6 +26,7 @@ use rustix::io::Errno;
 
 use self::caller::Caller;
 use self::ids::{Creds, Ids};
+pub(crate) use self::records::{Identity, Owner, identity as identity_of};
 use self::records::{Meta, Records};
 use crate::inside::{Error, Result};
 use crate::seccomp::{ABIS, name_of};
@@ -56,18 +62,35 @@ pub(crate) struct Supervisor {
     proc: Rc<OwnedFd>,
     records: Records,
     ids: Ids,
+    /// Whether processes have the ids that they see, and only devices are emulated.
+    real: bool,
 }
 
 impl Supervisor {
-    /// Begins with the owner of unrecorded files; the first program has the ids of `run`.
-    pub fn new(run: &RunSpec, default: (u32, u32)) -> Result<Self> {
+    /// Begins to record owners and devices. `default` is the owner of unrecorded files, `shown` are
+    /// those of files that are not part of the root; the first program has the ids of `run`.
+    pub fn of_owners(run: &RunSpec, default: Owner, shown: Vec<(Identity, Owner)>) -> Result<Self> {
+        let ids = Ids::new(Creds::new(run.uid, run.gid, run.groups.clone()));
+        Self::new(ids, default, shown, false)
+    }
+
+    /// Begins to record devices, which no user namespace can really make.
+    pub fn of_devices() -> Result<Self> {
+        Self::new(Ids::new(Creds::new(0, 0, Vec::new())), (0, 0), Vec::new(), true)
+    }
+
+    fn new(ids: Ids, default: Owner, shown: Vec<(Identity, Owner)>, real: bool) -> Result<Self> {
         let what = "cannot open /proc";
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let proc = rustix::fs::open("/proc", flags, Mode::empty()).map_err(Error::at(what))?;
         let proc = Rc::new(proc);
-        let ids = Ids::new(Creds::new(run.uid, run.gid, run.groups.clone()));
-        let records = Records::new(Rc::clone(&proc), default);
-        Ok(Self { proc, records, ids })
+        let records = Records::new(Rc::clone(&proc), default, shown);
+        Ok(Self { proc, records, ids, real })
+    }
+
+    /// Records the owner of a file or directory.
+    pub fn record(&mut self, file: &OwnedFd, owner: Owner) -> rustix::io::Result<()> {
+        self.records.set(file, &Meta::of(file)?, owner)
     }
 
     /// Answers the next call. Who is gone by then needs no answer.
@@ -113,6 +136,7 @@ impl Supervisor {
                 // and what /proc/self is.
                 self.any_stat(name, &caller).or(Ok(Answer::Continue))
             }
+            "mknod" | "mknodat" if self.real => self.make_device(name, &caller),
             "mkdir" | "mkdirat" | "mknod" | "mknodat" | "symlink" | "symlinkat" | "creat"
             | "open" | "openat" => self.create(name, &caller),
             _ => self.ids.answer(name, &caller),
@@ -218,7 +242,7 @@ impl Supervisor {
     }
 
     /// Lists what was recorded beside the attributes, by path relative to `root`.
-    pub fn side_owners(&self, root: BorrowedFd<'_>) -> Result<BTreeMap<Vec<u8>, (u32, u32)>> {
+    pub fn side_owners(&self, root: BorrowedFd<'_>) -> Result<BTreeMap<Vec<u8>, Owner>> {
         self.records
             .side_owners(root)
             .map_err(Error::at("cannot find the files with recorded owners"))

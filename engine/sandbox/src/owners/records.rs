@@ -17,12 +17,13 @@ use crate::sys;
 /// The number under which ids appear that are not mapped.
 const OVERFLOW: u32 = 65534;
 
-type Owner = (u32, u32);
+/// User and group.
+pub(crate) type Owner = (u32, u32);
 
 /// Which file this is, for as long as it exists: numbers of inodes are used again, but not with
 /// the same time of birth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Identity {
+pub(crate) struct Identity {
     dev: (u32, u32),
     ino: u64,
     born: (i64, u32),
@@ -74,11 +75,13 @@ pub(super) struct Records {
     default: Owner,
     /// Owner and last known path.
     side: HashMap<Identity, (Owner, PathBuf)>,
+    /// Owners of files outside of the root.
+    shown: HashMap<Identity, Owner>,
 }
 
 impl Records {
-    pub fn new(proc: Rc<OwnedFd>, default: Owner) -> Self {
-        Self { proc, default, side: HashMap::new() }
+    pub fn new(proc: Rc<OwnedFd>, default: Owner, shown: Vec<(Identity, Owner)>) -> Self {
+        Self { proc, default, side: HashMap::new(), shown: shown.into_iter().collect() }
     }
 
     /// The owner of files that nothing is recorded of.
@@ -115,10 +118,12 @@ impl Records {
     }
 
     fn beside(&self, file: &OwnedFd) -> Option<Owner> {
-        if self.side.is_empty() {
+        if self.side.is_empty() && self.shown.is_empty() {
             return None;
         }
-        self.side.get(&identity(file.as_fd()).ok()?).map(|(owner, _)| *owner)
+        let identity = identity(file.as_fd()).ok()?;
+        let side = self.side.get(&identity).map(|(owner, _)| *owner);
+        side.or_else(|| self.shown.get(&identity).copied())
     }
 
     /// Records an owner; the default one is recorded by forgetting any other.
@@ -206,7 +211,8 @@ fn parse_node(text: &str) -> Option<Node> {
     fields.next().is_none().then_some(node)
 }
 
-fn identity(file: BorrowedFd<'_>) -> rustix::io::Result<Identity> {
+/// Tells which file this is.
+pub(crate) fn identity(file: BorrowedFd<'_>) -> rustix::io::Result<Identity> {
     let wanted = StatxFlags::INO | StatxFlags::BTIME;
     let statx = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, wanted)?;
     let born = if statx.stx_mask & StatxFlags::BTIME.bits() == 0 {
@@ -289,7 +295,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         fs::create_dir_all(temp.path().join("d/e")).unwrap();
         let root: OwnedFd = fs::File::open(temp.path()).unwrap().into();
-        let mut records = Records::new(Rc::new(opened(Path::new("/proc"))), (0, 0));
+        let mut records = Records::new(Rc::new(opened(Path::new("/proc"))), (0, 0), Vec::new());
         for (name, owner) in [("kept", 1), ("moved", 2), ("gone", 3), ("reset", 4)] {
             let path = temp.path().join(name);
             symlink("x", &path).unwrap();

@@ -80,11 +80,22 @@ fn errno(number: i32) -> u32 {
     SECCOMP_RET_ERRNO | u32::try_from(number).unwrap_or(0)
 }
 
-/// Writes the filter; with `owners` the calls about owners and ids wait for an answer.
-pub(crate) fn filter(owners: bool) -> Vec<sock_filter> {
+/// Which calls wait for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Catch {
+    /// None.
+    Nothing,
+    /// Those that make devices.
+    Devices,
+    /// All about owners, ids and devices.
+    Owners,
+}
+
+/// Writes the filter.
+pub(crate) fn filter(catch: Catch) -> Vec<sock_filter> {
     let mut program = vec![load(ARCH)];
     for abi in ABIS {
-        let rules = rules(*abi, owners);
+        let rules = rules(*abi, catch);
         // The way to the next ABI may be longer than a conditional jump reaches.
         program.push(instruction(BPF_JMP | BPF_JEQ | BPF_K, 1, 0, abi.audit));
         let length = u32::try_from(rules.len()).unwrap_or(u32::MAX);
@@ -95,7 +106,7 @@ pub(crate) fn filter(owners: bool) -> Vec<sock_filter> {
     program
 }
 
-fn rules(abi: Abi, owners: bool) -> Vec<sock_filter> {
+fn rules(abi: Abi, catch: Catch) -> Vec<sock_filter> {
     let mut rules = Rules { column: abi.column, code: vec![load(NUMBER)] };
     #[cfg(target_arch = "x86_64")]
     if abi.native {
@@ -109,8 +120,16 @@ fn rules(abi: Abi, owners: bool) -> Vec<sock_filter> {
     rules.when(&table::SOCKET, 0, equals(AF_VSOCK, 1), errno(libc::EPERM));
     rules.when(&table::IOCTL, 1, equals(TIOCSTI, 1), errno(libc::EPERM));
     rules.when(&table::IOCTL, 1, equals(TIOCLINUX, 1), errno(libc::EPERM));
-    if owners {
+    if catch == Catch::Devices {
+        for (row, mode) in table::MKNODS {
+            rules.when(row, *mode, has_bits(libc::S_IFCHR, 1), SECCOMP_RET_USER_NOTIF);
+        }
+    }
+    if catch == Catch::Owners {
         rules.all(table::OWNERS, SECCOMP_RET_USER_NOTIF);
+        for (row, _) in table::MKNODS {
+            rules.all(std::slice::from_ref(row), SECCOMP_RET_USER_NOTIF);
+        }
         rules.all(table::IDS, SECCOMP_RET_USER_NOTIF);
         rules.all(table::OLD_SET_IDS, errno(0));
         let keep = libc::PR_SET_KEEPCAPS.cast_unsigned();
@@ -187,7 +206,7 @@ mod tests {
 
     #[test]
     fn every_abi_denies_what_is_dangerous_and_allows_the_rest() {
-        let program = filter(false);
+        let program = filter(Catch::Nothing);
         for abi in ABIS {
             let check = |name: &str, row: &table::Row, args, expected| {
                 let number = row.1[abi.column];
@@ -215,7 +234,7 @@ mod tests {
 
     #[test]
     fn owner_emulation_asks_and_fits_the_kernel() {
-        let program = filter(true);
+        let program = filter(Catch::Owners);
         assert!(program.len() < 4096);
         let abi = ABIS[0];
         for row in table::OWNERS.iter().chain(table::IDS) {
@@ -231,10 +250,31 @@ mod tests {
         assert_eq!((open(0o101), open(2)), (SECCOMP_RET_USER_NOTIF, SECCOMP_RET_ALLOW));
     }
 
+    #[test]
+    fn only_devices_are_asked_about() {
+        let program = filter(Catch::Devices);
+        for abi in ABIS {
+            for ((name, numbers), index) in table::MKNODS {
+                let number = numbers[abi.column];
+                if number == u32::MAX {
+                    continue;
+                }
+                let asks = |kind: u32| {
+                    let mut args = [0; 6];
+                    args[usize::from(*index)] = u64::from(kind | 0o644);
+                    verdict(&program, abi.audit, number, args) == SECCOMP_RET_USER_NOTIF
+                };
+                assert!(asks(libc::S_IFCHR) && asks(libc::S_IFBLK), "{name}");
+                assert!(!asks(libc::S_IFIFO) && !asks(libc::S_IFREG) && !asks(0), "{name}");
+                assert!(!asks(libc::S_IFSOCK), "{name}");
+            }
+        }
+    }
+
     #[cfg(target_arch = "x86_64")]
     #[test]
     fn the_x32_abi_is_absent() {
-        let verdict = verdict(&filter(false), 0xc000_003e, X32 | 165, [0; 6]);
+        let verdict = verdict(&filter(Catch::Nothing), 0xc000_003e, X32 | 165, [0; 6]);
         assert_eq!(verdict, errno(libc::ENOSYS));
     }
 }

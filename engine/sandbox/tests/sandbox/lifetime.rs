@@ -16,6 +16,7 @@ pub const TESTS: &[Test] = &[
     ("left_over_processes_die_with_the_program", left_over_processes_die_with_the_program),
     ("nothing_survives_a_killed_program", nothing_survives_a_killed_program),
     ("nothing_stays_mounted", nothing_stays_mounted),
+    ("the_helper_hears_of_no_ctrl_c", the_helper_hears_of_no_ctrl_c),
 ];
 
 /// First argument of the program that is to be killed.
@@ -31,7 +32,7 @@ fn stubborn(mark: &str) -> String {
 }
 
 /// Counts the processes of the host whose command line holds `mark`.
-fn count(mark: &str) -> usize {
+pub fn count(mark: &str) -> usize {
     let wanted = format!("300.{mark}");
     let is_it = |entry: &fs::DirEntry| {
         let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
@@ -40,7 +41,7 @@ fn count(mark: &str) -> usize {
     fs::read_dir("/proc").unwrap().flatten().filter(is_it).count()
 }
 
-fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(10);
     while !holds() {
         assert!(Instant::now() < end, "{what}");
@@ -48,7 +49,7 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn mark(world: &World, test: u32) -> String {
+pub fn mark(world: &World, test: u32) -> String {
     format!("{}{test}{}", std::process::id(), world.kind.len())
 }
 
@@ -156,5 +157,15 @@ fn nothing_stays_mounted(world: &World) -> Outcome {
     let before = fs::read_to_string("/proc/self/mountinfo").unwrap();
     world.sh("true")?;
     assert_eq!(fs::read_to_string("/proc/self/mountinfo").unwrap(), before);
+    Ok(())
+}
+
+fn the_helper_hears_of_no_ctrl_c(world: &World) -> Outcome {
+    // The helper sends these to itself and lives; a terminal cannot even reach it.
+    let group = world.call("signals", &[]).unwrap();
+    let group: i32 = String::from_utf8(group).unwrap().parse().unwrap();
+    assert_ne!(group, rustix::process::getpgrp().as_raw_pid());
+    // The programs inside are as sensible to signals as ever.
+    assert_eq!(world.sh("kill -INT $$; echo lives")?.exit(), mabuild_sandbox::Exit::Signal(2));
     Ok(())
 }

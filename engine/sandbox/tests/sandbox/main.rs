@@ -9,10 +9,15 @@
 )]
 
 mod emulation;
+mod hostile;
 mod isolation;
 mod lifetime;
+mod mounts;
 mod owners;
+mod probe;
+mod rights;
 mod roots;
+mod terminal;
 mod world;
 
 use std::os::unix::fs::PermissionsExt;
@@ -26,10 +31,30 @@ use world::{Outcome, World};
 /// An id that no user of the system has.
 const NOBODY_ELSE: u32 = 12345;
 
+/// What this program does as a part of a test, by its first argument.
+const MODES: &[Mode] = &[
+    (lifetime::OUTER, lifetime::outer),
+    (terminal::ATTACHED, terminal::attached),
+    (probe::PROBE, probe::main),
+];
+
+type Mode = (&'static str, fn(&[String]));
+
 type Test = (&'static str, fn(&World) -> Outcome);
 
 fn tests() -> Vec<Test> {
-    [roots::TESTS, isolation::TESTS, lifetime::TESTS, owners::TESTS, emulation::TESTS].concat()
+    [
+        roots::TESTS,
+        mounts::TESTS,
+        isolation::TESTS,
+        rights::TESTS,
+        lifetime::TESTS,
+        hostile::TESTS,
+        terminal::TESTS,
+        owners::TESTS,
+        emulation::TESTS,
+    ]
+    .concat()
 }
 
 fn main() -> ExitCode {
@@ -39,9 +64,9 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if let [mode, rest @ ..] = args.as_slice()
-        && mode == lifetime::OUTER
+        && let Some((_, run)) = MODES.iter().find(|(name, _)| name == mode)
     {
-        lifetime::outer(rest);
+        run(rest);
         return ExitCode::SUCCESS;
     }
     let filter = args.iter().find(|arg| !arg.starts_with('-')).cloned().unwrap_or_default();

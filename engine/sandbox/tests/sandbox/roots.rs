@@ -26,6 +26,7 @@ pub const TESTS: &[Test] = &[
     ("trees_of_mapped_ids_are_removed", trees_of_mapped_ids_are_removed),
     ("a_wrong_request_is_an_error", a_wrong_request_is_an_error),
     ("usage_is_measured", usage_is_measured),
+    ("a_missing_working_directory_is_made", a_missing_working_directory_is_made),
 ];
 
 fn the_handler_answers(world: &World) -> Outcome {
@@ -160,8 +161,8 @@ fn many_layers(world: &World) -> Outcome {
         request.lowers.insert(index, layer);
     }
     let ran = world.run_request(&request);
-    // Also bin, etc, tmp, data, which, and the mount points proc and dev.
-    assert_eq!(ran.output, "0\n157\n");
+    // Also bin, etc, tmp, data, which, and the mount points proc, dev and sys.
+    assert_eq!(ran.output, "0\n158\n");
     assert_eq!(ran.changed(), Vec::<String>::new());
     let error = world.try_request(&request).0.unwrap_err().to_string();
     assert!(error.contains("was used by an overlay before"), "{error}");
@@ -275,6 +276,42 @@ fn a_wrong_request_is_an_error(world: &World) -> Outcome {
     );
     if world.kind == "ranges" {
         failing(|spec| spec.uid = 70_000, "70000");
+    }
+    Ok(())
+}
+
+fn a_missing_working_directory_is_made(world: &World) -> Outcome {
+    let show = "pwd; stat -c '%a %u:%g' . .. /; touch own";
+    let mut spec = world.script(show);
+    spec.cwd = "/data/a/b".into();
+    spec.make_cwd = true;
+    (spec.uid, spec.gid) = (1000, 1001);
+    let ran = world.run(vec![spec.clone(), spec])?;
+    let once = "/data/a/b\n755 1000:1001\n755 1000:1001\n755 0:0\n";
+    assert_eq!(ran.output, once.repeat(2));
+    assert_eq!(ran.changed(), ["data", "data/a", "data/a/b", "data/a/b/own"]);
+    // A mount over it hides it, so that it is made there and not in the root.
+    let mut spec = world.script(show);
+    spec.cwd = "/m/a".into();
+    spec.make_cwd = true;
+    spec.mounts = vec![Mount {
+        source: Source::Tmpfs { size: None, mode: 0o777 },
+        target: "/m".into(),
+        read_only: false,
+    }];
+    let ran = world.run(vec![spec])?;
+    assert_eq!(ran.output, "/m/a\n755 0:0\n777 0:0\n755 0:0\n");
+    assert_eq!(ran.changed(), Vec::<String>::new());
+    let lower = world.dir();
+    symlink("/data", lower.join("out")).unwrap();
+    symlink("../../../../etc/new", lower.join("up")).unwrap();
+    for (cwd, pwd) in [("out/x", "/data/x"), ("/up", "/etc/new")] {
+        let mut spec = world.script("readlink /proc/self/cwd");
+        spec.cwd = cwd.into();
+        spec.make_cwd = true;
+        let mut request = world.request(vec![spec])?;
+        request.lowers.insert(0, lower.clone());
+        assert_eq!(world.run_request(&request).output, format!("{pwd}\n"));
     }
     Ok(())
 }

@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mabuild_sandbox::inside::Context;
+use mabuild_sandbox::inside::{Context, Error};
 use mabuild_sandbox::{
-    Call, CallError, CancelHandle, Exit, IdMap, OwnerEmulation, RunResult, RunSpec, call,
-    remove_tree,
+    Call, CallError, CancelHandle, Exit, IdMap, Mount, OwnerEmulation, RunResult, RunSpec, Source,
+    call, remove_tree,
 };
+use rustix::mount::MountFlags;
 use serde::{Deserialize, Serialize};
 
 /// A test passes, fails by a panic, or says why it cannot run here.
@@ -25,6 +26,8 @@ pub struct Request {
     pub upper: PathBuf,
     pub work: PathBuf,
     pub target: PathBuf,
+    /// A directory that gets a file system in memory of 64 MiB.
+    pub disk: Option<PathBuf>,
 }
 
 /// The handler of this program.
@@ -32,10 +35,17 @@ pub fn handle(op: &str, request: &[u8], context: &mut Context) -> Result<Vec<u8>
     match op {
         "run" => {
             let request: Request = serde_json::from_slice(request).unwrap();
+            if let Some(disk) = &request.disk {
+                let size = c"size=64m";
+                rustix::mount::mount("disk", disk, "tmpfs", MountFlags::empty(), size).unwrap();
+            }
             context.overlay(&request.lowers, &request.upper, &request.work, &request.target)?;
             let mut results = Vec::new();
             for spec in &request.specs {
-                results.push(context.run(spec)?);
+                results.push(context.run(spec).map_err(|error| match error {
+                    Error::DiskFull(why) => format!("disk full: {why}"),
+                    other => other.to_string(),
+                })?);
             }
             context.unmount(&request.target)?;
             Ok(serde_json::to_vec(&results).unwrap())
@@ -50,6 +60,19 @@ pub fn handle(op: &str, request: &[u8], context: &mut Context) -> Result<Vec<u8>
         "sleep" => {
             std::thread::sleep(Duration::from_secs(60));
             Ok(Vec::new())
+        }
+        "signals" => {
+            use rustix::process::{Signal, getpgrp, getpid, kill_process};
+            for signal in [Signal::HUP, Signal::INT, Signal::QUIT, Signal::TERM] {
+                kill_process(getpid(), signal).unwrap();
+            }
+            Ok(getpgrp().as_raw_pid().to_string().into_bytes())
+        }
+        "capability" => {
+            let mut value = [0; 64];
+            let path = String::from_utf8(request.to_vec()).unwrap();
+            let count = rustix::fs::getxattr(path, "security.capability", &mut value).unwrap();
+            Ok(value[..count].to_vec())
         }
         "die" => std::process::abort(),
         "write" => {
@@ -132,7 +155,7 @@ impl World {
     }
 
     /// In the ranges map, root inside is not root outside: what it shall change must be its own.
-    fn give_away(&self, path: &Path) {
+    pub fn give_away(&self, path: &Path) {
         let IdMap::Ranges { uid, gid } = &self.id_map else { return };
         for entry in fs::read_dir(path).unwrap() {
             let path = entry.unwrap().path();
@@ -180,7 +203,7 @@ impl World {
         }
         self.give_away(&dir);
         specs.iter_mut().for_each(|spec| spec.root = target.clone());
-        Ok(Request { specs, lowers: vec![self.lower()?], upper, work, target })
+        Ok(Request { specs, lowers: vec![self.lower()?], upper, work, target, disk: None })
     }
 
     /// The specification of a shell script, with owners recorded where there is one id only.
@@ -190,6 +213,22 @@ impl World {
         if self.is_single() {
             spec.owners = OwnerEmulation::Record { uid: 0, gid: 0 };
         }
+        spec
+    }
+
+    /// The specification of this program as a probe (see `probe.rs`), with the host's libraries. It
+    /// is `/bin/probe`.
+    pub fn probe(&self, args: &[&str]) -> RunSpec {
+        let program = std::env::current_exe().unwrap();
+        let mut spec = RunSpec::new("/", ["/bin/probe", crate::probe::PROBE]);
+        spec.argv.extend(args.iter().map(Into::into));
+        spec.owners = self.script("").owners;
+        let libraries = ["/lib", "/lib64", "/usr/lib"].into_iter().map(PathBuf::from);
+        let libraries = libraries.filter(|path| path.is_dir()).map(|path| (path.clone(), path));
+        let mounts = libraries.chain([(program, "/bin/probe".into())]);
+        spec.mounts = mounts
+            .map(|(from, target)| Mount { source: Source::Path(from), target, read_only: true })
+            .collect();
         spec
     }
 
@@ -237,10 +276,11 @@ impl Drop for World {
     }
 }
 
-const TOOLS: [&str; 35] = [
-    "sh", "cat", "chmod", "chown", "cp", "echo", "env", "false", "hostname", "id", "ip", "kill",
-    "ln", "ls", "mkdir", "mkfifo", "mknod", "mount", "mv", "nc", "ps", "readlink", "rm", "rmdir",
-    "sleep", "stat", "su", "tar", "test", "touch", "true", "ulimit", "uname", "unshare", "wc",
+const TOOLS: [&str; 40] = [
+    "sh", "cat", "chmod", "chown", "cp", "dd", "echo", "env", "false", "head", "hostname", "id",
+    "ip", "kill", "ln", "ls", "mkdir", "mkfifo", "mknod", "mount", "mv", "nc", "ps", "readlink",
+    "rm", "rmdir", "setsid", "sleep", "stat", "stty", "su", "tar", "test", "touch", "true", "tty",
+    "ulimit", "uname", "unshare", "wc",
 ];
 
 /// Makes a root from the host's static busybox; false when there is none.
