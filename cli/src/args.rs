@@ -70,7 +70,7 @@ pub enum Command {
     /// Plan, rebuild, explain and draw the graph of images
     #[command(subcommand)]
     Graph(GraphCommand),
-    /// Look at built images and take them out of the store
+    /// Build Dockerfiles, look at built images and take them out of the store
     #[command(subcommand)]
     Image(ImageCommand),
     /// Look after the store
@@ -109,6 +109,10 @@ pub enum ImageCommand {
     Ls(commands::image_ls::Args),
     /// Show index, manifests and configs of an image
     Inspect(commands::image_inspect::Args),
+    /// Build one Dockerfile without a description, as docker buildx build does
+    Build(Box<commands::image_build::Args>),
+    /// Run a program in an image, or at the point before a step that failed
+    Run(commands::image_run::Args),
     /// Write an image to a folder or an archive
     Export(commands::image_export::Args),
 }
@@ -195,6 +199,15 @@ pub struct FormatArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     Text,
+    Json,
+}
+
+/// `--progress` of commands that build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProgressArg {
+    Auto,
+    Tty,
+    Plain,
     Json,
 }
 

@@ -6,8 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use mabuild_engine::graph::{Graph, Selection, select};
 use mabuild_engine::lower::Lowered;
+use mabuild_engine::ops::export::Exported;
 use mabuild_engine::ops::{self, Env, ErrorKind, OpError, Project, ProjectRequest};
 use mabuild_engine::query::{self, NodeSet, QueryError, World};
+use mabuild_engine::report::words;
 use mabuild_lang::diag::Diagnostic;
 use mabuild_lang::platform::Platform;
 use mabuild_lang::source::SourceMap;
@@ -138,6 +140,15 @@ impl Context {
     pub fn queried(&self, graph: &Graph, text: &str) -> Result<NodeSet, Stop> {
         let expression = self.query(query::parse(text), text)?;
         self.query(query::evaluate(&expression, &World { graph, plan: None }), text)
+    }
+
+    /// Says what an export left out.
+    pub fn exported(&self, done: Exported) {
+        if done.devices > 0 {
+            let devices = words::count(done.devices, "device");
+            let text = format!("{devices} left out: only root can make them\n");
+            self.terminal.say(&text);
+        }
     }
 
     /// Shows an error of the engine.

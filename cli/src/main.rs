@@ -9,6 +9,7 @@
 mod args;
 mod commands;
 mod context;
+mod flags;
 mod lsp;
 mod planning;
 mod stop;

@@ -64,7 +64,7 @@ mod tests {
 
     fn failed(kind: FailureKind) -> End {
         let message = String::new();
-        End::Failed(Failure { kind, message, span: None, tail: vec![], log: None })
+        End::Failed(Failure { kind, message, span: None, tail: vec![], log: None, point: None })
     }
 
     #[test]

@@ -37,9 +37,11 @@ pub enum Event {
     Step {
         /// The node.
         node: NodeId,
-        /// Position, from 1.
+        /// Name of its stage; empty where there is one stage without a name.
+        stage: Arc<str>,
+        /// Position in its stage, from 1.
         number: usize,
-        /// Steps in all.
+        /// Steps of the stage.
         of: usize,
         /// The instruction, shortened to one line.
         text: String,
@@ -96,6 +98,13 @@ pub enum End {
     Cancelled,
 }
 
+impl End {
+    /// Whether a node was only put onto what lies below: all its layers were there already.
+    pub fn is_rebased(&self) -> bool {
+        matches!(self, Self::Built { executed: 0, reused: 1.., bytes: 0, .. })
+    }
+}
+
 /// Why a node failed.
 #[derive(Clone, Debug)]
 pub struct Failure {
@@ -109,6 +118,8 @@ pub struct Failure {
     pub tail: Vec<String>,
     /// File with the whole output.
     pub log: Option<String>,
+    /// Name of the point before the step, where a shell can be opened.
+    pub point: Option<String>,
 }
 
 /// What kind of failure.
@@ -129,6 +140,8 @@ pub enum FailureKind {
 pub struct Summary {
     /// Platform nodes that were built.
     pub built: usize,
+    /// Those of them whose layers were all there already.
+    pub rebased: usize,
     /// Platform nodes that were up to date.
     pub kept: usize,
     /// Nodes that failed.

@@ -10,6 +10,7 @@ use crate::decode::template::{Home, Templates};
 use crate::decode::{self, Lets, check::shown};
 use crate::diag::{Diagnostic, Severity};
 use crate::link::{self, FileParts, Recipes, start_of, twice};
+use crate::platform::Platform;
 use crate::schema;
 use crate::source::{FileId, SourceFile, SourceMap, Span, Spanned};
 use crate::syntax::{self, Document, Scan, Value};
@@ -54,6 +55,9 @@ pub struct Vars {
     pub env: BTreeMap<String, String>,
     /// Today, `2026-11-21`, for `{{date}}`.
     pub date: Option<String>,
+    /// The machine's own platform, in normal form, for `BUILDPLATFORM` in Dockerfiles; `linux/amd64`
+    /// when none is given.
+    pub build_platform: Option<Platform>,
 }
 
 /// What a load gives: as much of the description as could be read, and all that is wrong with it.
@@ -100,6 +104,12 @@ pub fn load(main_path: &str, files: &dyn Files, vars: &Vars) -> Loaded {
     diagnostics.sort_by_key(place);
     // What is wrong in a template is wrong in every image that uses it, and in every variant.
     let mut told = HashSet::new();
+    // What is said as a warning of a Dockerfile is an error where the build needs that place: of the
+    // two the error stays.
+    let of = |d: &Diagnostic| (d.code, d.message.clone(), d.labels.first().map(|l| l.0));
+    let errors: HashSet<_> =
+        diagnostics.iter().filter(|d| d.severity == Severity::Error).map(of).collect();
+    diagnostics.retain(|d| d.severity == Severity::Error || !errors.contains(&of(d)));
     diagnostics.retain(|d| told.insert((d.code, d.message.clone(), d.labels.first().map(|l| l.0))));
     Loaded { config: Arc::new(config), diagnostics, sources: loader.sources, described }
 }
@@ -382,7 +392,8 @@ impl Loader<'_> {
             files.push(linked);
         }
         let mut recipes = Recipes::new(self.files, &mut self.sources);
-        link::link(files, &mut recipes, &mut self.out)
+        let build_platform = vars.build_platform.clone().unwrap_or_default();
+        link::link(files, build_platform, &mut recipes, &mut self.out)
     }
 }
 

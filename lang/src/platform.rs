@@ -120,6 +120,13 @@ impl Platform {
     }
 }
 
+impl Default for Platform {
+    /// Gives `linux/amd64`, the platform of a machine that nothing is said of.
+    fn default() -> Self {
+        Self { os: "linux".to_owned(), arch: "amd64".to_owned(), variant: None }
+    }
+}
+
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.arch)?;

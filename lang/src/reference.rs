@@ -123,6 +123,11 @@ pub fn registry(text: &str) -> Result<Registry<'_>, Wrong> {
     }
 }
 
+/// Whether two names of images mean the same one.
+pub fn same(one: &str, other: &str) -> bool {
+    one == other || normal(one) == normal(other)
+}
+
 /// Completes a reference the way Docker does: `debian:12` is `docker.io/library/debian:12`, and
 /// one without a tag and a digest has the tag `latest`. A text that is no reference stays as it is.
 pub fn normal(reference: &str) -> String {

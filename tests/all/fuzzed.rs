@@ -44,6 +44,24 @@ fn kdl() {
     run(&corpus, fuzz::kdl);
 }
 
+/// The files of a folder of the corpus.
+fn kept(folder: &str) -> Vec<Vec<u8>> {
+    let files = walk(&source_tree().join("tests/fuzz/seeds").join(folder));
+    let corpus: Vec<Vec<u8>> = files.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    assert!(corpus.len() >= 5);
+    corpus
+}
+
+#[test]
+fn dockerfile() {
+    run(&kept("dockerfile"), fuzz::dockerfile);
+}
+
+#[test]
+fn ignore() {
+    run(&kept("ignore"), fuzz::ignore);
+}
+
 #[test]
 fn tar() {
     let pax = |record: &str| {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use mabuild_engine::facts::{FileFact, FileKind, FileSet, Match, PackagePin, Pin};
 use mabuild_engine::key::{Record, file_set_digest, key};
 use mabuild_engine::spec::{
-    BuildSpec, Copy, Inputs, Op, ParentDigest, Settings, Source, Spec, Step,
+    Arg, BuildSpec, Command, Copy, Healthcheck, Image, Input, Op, ParentDigest, Program, Run,
+    Settings, Source, Spec, Stage, Step,
 };
 use mabuild_lang::platform::Platform;
 use mabuild_lang::source::{FileId, Span};
@@ -40,25 +41,30 @@ fn files() -> Arc<FileSet> {
         },
     ];
     let digest = file_set_digest(&matches);
-    Arc::new(FileSet { root: "/anywhere".into(), matches, digest })
+    Arc::new(FileSet { root: "/anywhere".into(), matches, digest, fetched: false })
 }
 
 /// A spec with every instruction and every setting.
 fn whole(span: Span) -> BuildSpec {
-    let copy = |inputs, unpack| {
-        Op::Copy(Copy {
-            inputs,
-            dest: "/dest/".to_owned(),
+    let copy = |input, add| {
+        Op::Copy(Box::new(Copy {
+            add,
             owner: Some("1:2".to_owned()),
-            mode: Some(0o640),
-            unpack,
-        })
+            mode: Some("0640".to_owned()),
+            ..Copy::of(vec![input], strings(&["conf", "one"]), "/dest/")
+        }))
     };
+    let run = |program, network| Op::Run(Box::new(Run { program, mounts: Vec::new(), network }));
+    let shell = |text: &str| Program::Command(Command::Shell(text.to_owned()));
+    let exec = |words: &[&str]| Command::Exec(strings(words));
     let parent = |digit: &str| ParentDigest(format!("sha256:{}", digit.repeat(64)).into());
     let ops = vec![
-        copy(Inputs::Context(files()), false),
-        copy(Inputs::Node { node: parent("b"), sources: strings(&["/x", "/y*"]) }, false),
-        copy(Inputs::Context(files()), true),
+        copy(Input::Files(files()), false),
+        copy(
+            Input::Image { image: Image::Parent(parent("b")), sources: strings(&["/x", "/y*"]) },
+            false,
+        ),
+        copy(Input::Files(files()), true),
         Op::File {
             path: "/f".to_owned(),
             content: "text\n".to_owned(),
@@ -68,22 +74,40 @@ fn whole(span: Span) -> BuildSpec {
         Op::Mkdir { paths: strings(&["/d", "/e/f"]), owner: None, mode: None },
         Op::Symlink { target: "f".to_owned(), path: "/l".to_owned() },
         Op::Remove { paths: strings(&["/gone"]) },
-        Op::Run { words: strings(&["echo hello"]), network: true },
-        Op::Run { words: strings(&["/bin/true", "word"]), network: false },
+        run(shell("echo hello"), true),
+        run(Program::Command(exec(&["/bin/true", "word"])), false),
+        run(Program::Script { name: "EOF".to_owned(), content: "#!/bin/sh\n".to_owned() }, true),
         Op::Env(pairs(&[("A", "1"), ("B", "")])),
         Op::Workdir("/w".to_owned()),
         Op::User("app".to_owned()),
         Op::Shell(strings(&["/bin/sh", "-ec"])),
-        Op::Arg("V".to_owned(), "1.2".to_owned()),
+        Op::Arg(vec![Arg {
+            name: "V".to_owned(),
+            default: Some("1".to_owned()),
+            value: Some("1.2".to_owned()),
+        }]),
+        Op::Label(pairs(&[("a", "b")])),
+        Op::Expose(strings(&["80/tcp"])),
+        Op::Volume(strings(&["/v"])),
+        Op::Entrypoint(exec(&["/e"])),
+        Op::Cmd(Command::Shell("c".to_owned())),
+        Op::StopSignal("SIGINT".to_owned()),
+        Op::Healthcheck(Healthcheck { test: strings(&["NONE"]), ..Healthcheck::default() }),
+        Op::Onbuild("RUN x".to_owned()),
+        Op::Maintainer("m".to_owned()),
     ];
     Spec {
         platform: Platform::parse("linux/arm/v7").unwrap(),
         source_date: Some(1_700_000_000),
-        source: Source::Parent(parent("a")),
-        steps: ops.into_iter().map(|op| Step { span, op }).collect(),
+        stages: vec![Stage::of(
+            Platform::parse("linux/arm/v7").unwrap(),
+            Source::Parent(parent("a")),
+            ops.into_iter().map(|op| Step { span, text: None, op }).collect(),
+        )],
         settings: Settings {
             env: pairs(&[("PATH", "/bin")]),
             labels: pairs(&[("org.example", "label")]),
+            unlisted: Vec::new(),
             entrypoint: Some(strings(&["/app"])),
             cmd: Some(Vec::new()),
             expose: strings(&["80/tcp"]),
@@ -99,8 +123,7 @@ fn plain(source: Source<mabuild_engine::spec::Built>) -> BuildSpec {
     Spec {
         platform: Platform::parse("linux/amd64").unwrap(),
         source_date: None,
-        source,
-        steps: Vec::new(),
+        stages: vec![Stage::of(Platform::parse("linux/amd64").unwrap(), source, Vec::new())],
         settings: Settings::default(),
     }
 }
@@ -131,7 +154,7 @@ fn keys() {
         ("layout", key(&plain(Source::Upstream(Arc::new(layout)))).hex()),
     ];
     let text: String = found.iter().map(|(name, key)| format!("{name} {key}\n")).collect();
-    assert_eq!(text, include_str!("golden/keys-1.txt"), "a new encoding needs a new KEY_FORMAT");
+    assert_eq!(text, include_str!("golden/keys-2.txt"), "a new encoding needs a new KEY_FORMAT");
 }
 
 #[test]

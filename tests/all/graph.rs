@@ -45,7 +45,7 @@ fn compare(name: &str, text: &str) {
 
 #[test]
 fn pictures_of_the_examples() {
-    for name in ["quickstart", "alpine", "fleet"] {
+    for name in ["quickstart", "alpine", "fleet", "dockerfiles"] {
         let env = example(name);
         let dot = env.mabuild(&["graph", "dot"]).ok().stdout;
         compare(&format!("{name}/expected/graph.dot"), &dot);
@@ -60,7 +60,7 @@ fn pictures_of_the_examples() {
 
 #[test]
 fn plan_of_an_empty_store() {
-    for name in ["quickstart", "fleet"] {
+    for name in ["quickstart", "fleet", "dockerfiles"] {
         let mut env = example(name);
         let plan = match env.with_mirror() {
             Ok(_) => env.mabuild(&["graph", "plan"]).ok().stdout,
@@ -116,7 +116,7 @@ image "0" { from "digraph" }
 
 #[test]
 fn examples_are_in_canonical_layout() {
-    for name in ["quickstart", "alpine", "fleet"] {
+    for name in ["quickstart", "alpine", "fleet", "dockerfiles"] {
         let env = example(name);
         env.mabuild(&["fmt", "--check"]).ok();
         env.mabuild(&["check"]).ok();

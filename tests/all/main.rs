@@ -4,17 +4,22 @@
 
 mod alpine;
 mod badinput;
+mod dockerfiles;
 mod drawing;
 mod fuzzed;
 mod golden;
 mod graph;
 mod history;
+mod hostile;
+mod imagebuild;
 mod images;
 mod interrupt;
 mod lsp;
 mod quickstart;
 mod readme;
 mod rebuild;
+mod recipes;
+mod registry;
 mod reproduce;
 mod rooms;
 mod upstream;

@@ -22,6 +22,9 @@ fn files_in_the_readme_are_good() {
     for file in files {
         let env = TestEnv::new();
         env.write("mabuild.kdl", &file);
+        for dockerfile in blocks(&text, "dockerfile") {
+            env.write("tool/Dockerfile", &dockerfile);
+        }
         let run = env.mabuild(&["check"]);
         assert_eq!(run.code, Some(0), "{file}\n{}", run.stderr);
         env.mabuild(&["fmt", "--check"]).ok();
@@ -43,6 +46,24 @@ fn commands_in_the_readme_exist() {
         seen += 1;
     }
     assert!(seen > 8, "the table of commands is gone");
+}
+
+#[test]
+fn flags_in_the_readme_exist() {
+    let text = std::fs::read_to_string(source_tree().join("README.md")).unwrap();
+    let help = TestEnv::new().mabuild(&["image", "build", "--help"]).ok().stdout;
+    let (_, section) = text.split_once("\n## Dockerfiles\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let is_flag = |c: char| c.is_ascii_lowercase() || c == '-';
+    let words = section
+        .split(|c: char| !is_flag(c))
+        .filter(|word| word.starts_with("--") && !word.ends_with("-"));
+    let others = ["--from", "--mount", "--version", "--at"];
+    let flags: Vec<&str> = words.filter(|word| !others.contains(word)).collect();
+    assert!(flags.len() > 12, "{flags:?}");
+    for flag in flags {
+        assert!(help.contains(flag), "{flag} is not in\n{help}");
+    }
 }
 
 #[test]

@@ -134,8 +134,10 @@ fn what_is_not_built_yet_is_refused_before_anything_runs() {
     );
     env.mabuild(&["graph", "rebuild", "a", "--no-test"]).ok();
     for (end, words) in [
-        ("image \"b\" { dockerfile \"Dockerfile\" }\n", "does not build Dockerfiles yet"),
-        ("image \"c\" { from \"debian:12\" }\n", "bases out of a registry"),
+        (
+            "image \"c\" { from \"d\" }\nbase \"d\" { registry \"debian:12\"; follow \"digest\" min-age=\"3d\" }\n",
+            "`min-age`",
+        ),
         ("image \"d\" { from \"root\"; steps { packages \"x\" } }\n", "`packages`"),
         (
             "image \"e\" { from \"root\"; mode \"cross\"; steps { run \"x\" }; platforms \"linux/arm/v7\" }\n",

@@ -27,12 +27,24 @@ fn root(program: &[u8]) -> Vec<u8> {
     Tar::default().dir("bin/", 0o755).file("bin/busybox", 0o755, program).gzip(1)
 }
 
-fn installed() -> Option<Vec<u8>> {
+/// The static busybox of this machine, when it has one.
+pub fn installed() -> Option<Vec<u8>> {
     let program =
         ["/bin/busybox", "/usr/bin/busybox"].iter().find_map(|p| std::fs::read(p).ok())?;
-    // A dynamic program names its interpreter, and would not run alone.
-    let dynamic = program.windows(4).any(|w| w == b"/ld-" || w == b"ld.s");
-    (!dynamic).then_some(program)
+    (!wants_interpreter(&program)).then_some(program)
+}
+
+/// Whether an ELF program of 64 bits in little endian has a segment `PT_INTERP`, or is none.
+fn wants_interpreter(program: &[u8]) -> bool {
+    let number = |at: usize, bytes: usize| {
+        let field = program.get(at..at + bytes)?;
+        Some(field.iter().rev().fold(0_usize, |n, b| n << 8 | usize::from(*b)))
+    };
+    let dynamic = || {
+        let (table, size, entries) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+        Some((0..entries).any(|entry| number(table + entry * size, 4) == Some(3)))
+    };
+    !program.starts_with(b"\x7fELF\x02\x01") || dynamic().unwrap_or(true)
 }
 
 /// Builds the base of the quickstart for every platform and takes the programs out.

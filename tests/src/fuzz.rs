@@ -1,6 +1,8 @@
 //! Bodies of the fuzz targets: each takes any bytes and fails by a panic when a promise is broken.
 //! `tests/fuzz` calls them with what a fuzzer finds, the tests with a corpus and its mutations.
 
+mod recipes;
+
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -8,6 +10,8 @@ use mabuild_lang::{Files, Vars, format, load, report};
 use mabuild_oci::layer::{
     ApplyOptions, Compression, Limits, OwnerMode, PackOptions, apply, decompress, pack, read_tar,
 };
+
+pub use recipes::{dockerfile, ignore};
 
 /// One file and no other.
 struct One<'a>(&'a [u8]);

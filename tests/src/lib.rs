@@ -9,9 +9,15 @@
 
 pub mod archive;
 pub mod browser;
+pub mod buildkit;
+pub mod cases;
 pub mod env;
 pub mod fixture;
+pub mod flat;
 pub mod fuzz;
+pub mod layout;
 pub mod random;
 pub mod schema;
 pub mod server;
+pub mod tar;
+pub mod tree;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use mabuild_engine::ops::images::{self, ExportRequest, Form};
+use mabuild_engine::ops::export::{self, Dest, Form};
 use mabuild_lang::platform::Platform;
 
 use crate::context::Context;
@@ -12,12 +12,12 @@ use crate::stop::Stop;
 /// Arguments of `image export`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  mabuild image export web --to oci-archive web.tar\n  mabuild image export web --to docker-archive web.tar --platform linux/amd64\n  mabuild image export web --to directory root --platform linux/arm64"
+    after_help = "Examples:\n  mabuild image export web --to oci-archive web.tar\n  mabuild image export web --to docker-archive web.tar --platform linux/amd64\n  mabuild image export web --to directory root --platform linux/arm64\n  mabuild image export web --to tar - --platform linux/amd64 | tar t"
 )]
 pub struct Args {
     /// NAME, NAME:TAG, or the digest of an index
     image: String,
-    /// File or folder to make
+    /// File or folder to make; `-` for standard output
     dest: PathBuf,
     /// What to make
     #[arg(long, value_name = "FORM")]
@@ -37,19 +37,29 @@ enum FormArg {
     DockerArchive,
     /// The files of one platform
     Directory,
+    /// The files of one platform in one tar, with all owners
+    Tar,
+    /// The files of one platform in a folder, all your own
+    Local,
 }
 
 /// Writes an image out.
 pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
-    let request = ExportRequest {
-        platform: args.platform.clone(),
-        form: match args.to {
-            FormArg::OciDir => Form::OciDir,
-            FormArg::OciArchive => Form::OciArchive,
-            FormArg::DockerArchive => Form::DockerArchive,
-            FormArg::Directory => Form::Directory,
-        },
-        dest: context.env.cwd.join(&args.dest),
+    let form = match args.to {
+        FormArg::OciDir => Form::OciDir,
+        FormArg::OciArchive => Form::OciArchive,
+        FormArg::DockerArchive => Form::DockerArchive,
+        FormArg::Directory => Form::Directory,
+        FormArg::Tar => Form::Tar,
+        FormArg::Local => Form::Local,
     };
-    images::export(&context.store()?, &args.image, &request).map_err(|e| context.failed(&e, None))
+    let mut stdout = std::io::stdout();
+    let dest = match args.dest.as_os_str() == "-" {
+        true => Dest::Stream(&mut stdout),
+        false => Dest::Path(context.env.cwd.join(&args.dest)),
+    };
+    let platform = args.platform.as_ref();
+    let done = export::export(&context.store()?, &args.image, platform, form, dest);
+    context.exported(done.map_err(|e| context.failed(&e, None))?);
+    Ok(())
 }

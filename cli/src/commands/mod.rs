@@ -5,9 +5,11 @@ pub mod completions;
 pub mod dot;
 pub mod explain;
 pub mod fmt;
+pub mod image_build;
 pub mod image_export;
 pub mod image_inspect;
 pub mod image_ls;
+pub mod image_run;
 pub mod init;
 pub mod lsp;
 pub mod plan;
@@ -39,7 +41,9 @@ pub fn run(context: &Context, command: Command) -> Result<(), Stop> {
         Command::Graph(GraphCommand::Query(args)) => query::run(context, &args),
         Command::Image(ImageCommand::Ls(args)) => image_ls::run(context, &args),
         Command::Image(ImageCommand::Inspect(args)) => image_inspect::run(context, &args),
+        Command::Image(ImageCommand::Build(args)) => image_build::run(context, &args),
         Command::Image(ImageCommand::Export(args)) => image_export::run(context, &args),
+        Command::Image(ImageCommand::Run(args)) => image_run::run(context, &args),
         Command::Store(StoreCommand::Du(args)) => store_du::run(context, &args),
         Command::Store(StoreCommand::Gc(args)) => store_gc::run(context, &args),
         Command::Store(StoreCommand::Verify(args)) => store_verify::run(context, &args),

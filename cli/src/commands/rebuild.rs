@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::ValueEnum;
 use mabuild_engine::ops::{self, Cancel, Finished, Project};
 use mabuild_engine::report::{self, words};
 
-use crate::args::{Jobs, PlanArgs, ProjectArgs, TargetArgs};
+use crate::args::{Jobs, PlanArgs, ProgressArg, ProjectArgs, TargetArgs};
 use crate::context::Context;
 use crate::planning;
 use crate::stop::{self, FAILED, Stop, USAGE};
@@ -41,14 +40,6 @@ pub struct Args {
     /// Report the run as JSON on standard output (`json`) or in a file (`FILE.json`)
     #[arg(long, value_name = "json|FILE.json")]
     report: Option<ReportArg>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ProgressArg {
-    Auto,
-    Tty,
-    Plain,
-    Json,
 }
 
 /// Where the report goes.
@@ -103,10 +94,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
 fn form(progress: ProgressArg, report: Option<&ReportArg>, screen: bool) -> Option<Form> {
     match progress {
         ProgressArg::Json if report == Some(&ReportArg::Stdout) => None,
-        ProgressArg::Json => Some(Form::Json),
-        // A screen cannot be drawn where there is none.
-        ProgressArg::Tty | ProgressArg::Auto if screen => Some(Form::Tty),
-        ProgressArg::Tty | ProgressArg::Auto | ProgressArg::Plain => Some(Form::Plain),
+        how => Some(Form::of(how, screen)),
     }
 }
 

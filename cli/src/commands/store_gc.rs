@@ -18,7 +18,7 @@ pub struct Args {
     /// Spare what was used within this many days
     #[arg(long, value_name = "DAYS")]
     older_than: Option<u32>,
-    /// Downloads, emulators and logs go too, whatever their age
+    /// Downloads, emulators, logs and cache mounts go too, whatever their age
     #[arg(long)]
     all: bool,
     /// Count what would go and remove nothing

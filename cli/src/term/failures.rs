@@ -73,6 +73,16 @@ fn show(terminal: &Terminal, graph: &Graph, group: &Group<'_>, sources: &SourceM
             out.push_str(&format!("  whole output{of}: {}\n", words::one_line(log)));
         }
     }
+    for (node, failure) in &group.nodes {
+        if let Some(point) = &failure.point {
+            let of = if group.nodes.len() > 1 {
+                format!(" on {}", part(graph, *node))
+            } else {
+                String::new()
+            };
+            out.push_str(&format!("  a shell before it{of}: mabuild image run --at {point}\n"));
+        }
+    }
     if failure.kind == FailureKind::Bug {
         out.push_str("  this is a defect of mabuild: please report it with the lines above\n");
     }
@@ -165,6 +175,7 @@ mod tests {
         let span = Some(Span { file, start, end: start + 11 });
         let ends = graph.order().iter().filter(|n| graph.platform(**n).is_some()).map(|node| {
             let failure = Failure {
+                point: None,
                 kind: FailureKind::Step,
                 message: "exit code 1".into(),
                 span,

@@ -60,6 +60,10 @@ pub struct Directives {
 pub struct Stage {
     /// The FROM instruction.
     pub span: Span,
+    /// The FROM instruction as text, continuation lines joined and comments within left out.
+    pub code: String,
+    /// The comments right above FROM.
+    pub comments: Vec<Word>,
     /// The position among the stages, as `--from=0` counts.
     pub index: usize,
     /// The image or the earlier stage that this one starts from; empty when FROM is broken.
@@ -79,6 +83,11 @@ pub struct Instruction {
     pub span: Span,
     /// The first word.
     pub keyword: Span,
+    /// The instruction as text, continuation lines joined; comments within and heredocs are left
+    /// out.
+    pub code: String,
+    /// The comments right above it, without `#` and the white space around.
+    pub comments: Vec<Word>,
     /// What it says.
     pub op: Op,
 }
@@ -309,6 +318,22 @@ pub struct Onbuild {
     pub instruction: Box<Instruction>,
 }
 
+impl Healthcheck {
+    /// Gives `Test` of an image's config: the kind of check and its words.
+    pub fn test(&self) -> Vec<String> {
+        let (kind, words) = match self {
+            Self::None => ("NONE", Vec::new()),
+            Self::Check(Check { command: Command::Exec(words), .. }) => {
+                ("CMD", words.iter().map(|word| word.raw.clone()).collect())
+            }
+            Self::Check(Check { command: Command::Shell(text), .. }) => {
+                ("CMD-SHELL", vec![text.raw.clone()])
+            }
+        };
+        [kind.to_owned()].into_iter().chain(words).collect()
+    }
+}
+
 impl Transfer {
     fn expandable(&mut self) -> impl Iterator<Item = &mut Word> {
         let paths = self.sources.iter_mut().filter_map(|source| match source {
@@ -363,33 +388,5 @@ impl Op {
             Self::Volume(_) => "VOLUME",
             Self::Workdir(_) => "WORKDIR",
         }
-    }
-}
-
-impl Dockerfile {
-    /// Gives the last stage of a name, in any case.
-    pub fn stage(&self, name: &str) -> Option<&Stage> {
-        self.stages.iter().rev().find(|stage| stage.is_named(name))
-    }
-
-    /// Lists every ARG with the stage it stands in; those before the first FROM have none.
-    pub fn arguments(&self) -> impl Iterator<Item = (Option<usize>, &ArgDecl)> {
-        let global = self.args.iter().map(|arg| (None, arg));
-        global.chain(self.stages.iter().flat_map(|s| s.arguments().map(|arg| (Some(s.index), arg))))
-    }
-}
-
-impl Stage {
-    /// Whether the stage has that name, in any case.
-    pub fn is_named(&self, name: &str) -> bool {
-        self.name.as_ref().is_some_and(|own| own.raw.eq_ignore_ascii_case(name))
-    }
-
-    /// Lists the stage's own ARGs.
-    pub fn arguments(&self) -> impl Iterator<Item = &ArgDecl> {
-        self.instructions.iter().flat_map(|i| match &i.op {
-            Op::Arg(list) => list.as_slice(),
-            _ => &[],
-        })
     }
 }

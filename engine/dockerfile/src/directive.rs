@@ -1,9 +1,9 @@
 //! Parser directives: comments at the very top that say how the file is read.
 
 use crate::ast::{Directives, Word};
-use crate::fields::truth;
 use crate::line::{Reader, without_end};
 use crate::problem::{Problem, Problems, Span, nearest};
+use crate::rules::Checks;
 
 const KNOWN: [&str; 3] = ["syntax", "escape", "check"];
 
@@ -50,6 +50,7 @@ pub(crate) fn read(reader: &mut Reader<'_>, problems: &mut Problems) -> Directiv
         } else {
             take(&name, value, &mut found, problems);
             seen.push(name);
+            reader.directives_end = reader.at;
         }
     }
     reader.at = start;
@@ -61,7 +62,10 @@ fn take(name: &str, value: Word, found: &mut Directives, problems: &mut Problems
     match name {
         "syntax" => found.syntax = Some(value),
         "check" => {
-            problems.extend(check(&value));
+            match Checks::read(&value.raw) {
+                Ok(checks) => problems.checks = checks,
+                Err(option) => problems.push(bad_check(&value, option)),
+            }
             found.check = Some(value);
         }
         _ => match value.raw.as_str() {
@@ -115,18 +119,9 @@ fn misspelt(name: &str, span: Span) -> Option<Problem> {
     )
 }
 
-/// Checks `skip=a,b;error=true`.
-fn check(value: &Word) -> Option<Problem> {
-    let good = |option: &str| match option.trim().split_once('=') {
-        Some(("skip" | "experimental", list)) => !list.is_empty(),
-        Some(("error", value)) => truth(value.trim()).is_some(),
-        _ => false,
-    };
-    let bad = value.raw.split(';').find(|option| !good(option))?;
-    let message = format!("`{}` is no option of `check`", bad.trim());
-    Some(
-        Problem::error(code!("bad-check"), value.span, message)
-            .label("in this list")
-            .help("write `skip=Name,Name` or `error=true`, with `;` between them"),
-    )
+fn bad_check(value: &Word, option: &str) -> Problem {
+    let message = format!("`{}` is no option of `check`", option.trim());
+    Problem::error(code!("bad-check"), value.span, message)
+        .label("in this list")
+        .help("write `skip=Name,Name` or `error=true`, with `;` between them and no blanks")
 }

@@ -43,7 +43,8 @@ pub fn word(word: &Word, escape: char, env: Env<'_>) -> Result<Expanded, Problem
 /// # Errors
 /// As for [`word`].
 pub fn words(word: &Word, escape: char, env: Env<'_>) -> Result<ExpandedWords, Problem> {
-    let (lexed, found, missing) = lex(word, Mode::new(escape), env)?;
+    let mode = Mode { words: true, ..Mode::new(escape) };
+    let (lexed, found, missing) = lex(word, mode, env)?;
     let words = lexed.words.into_iter().map(|piece| piece.text).collect();
     Ok(ExpandedWords { words, found, missing })
 }
@@ -77,7 +78,8 @@ pub struct ExpandedOp {
 /// Expands everything in an instruction that BuildKit expands: words of ADD, COPY, ENV, EXPOSE,
 /// LABEL, STOPSIGNAL, USER, VOLUME and WORKDIR, defaults of ARG, heredocs of ADD and COPY. For RUN
 /// only the names in its mounts are collected; [`crate::MountFlag::resolve`] gives the values. The
-/// default of an ARG that has a value from outside must not be expanded.
+/// default of an ARG that has a value from outside must not be expanded. The words of EXPOSE come
+/// in the order of their text before expansion, which is how BuildKit lists them.
 ///
 /// # Errors
 /// All that is wrong with the instruction.
@@ -86,6 +88,8 @@ pub fn op(op: &Op, escape: char, env: Env<'_>) -> Result<ExpandedOp, Vec<Problem
     let mut all =
         All { escape, env, found: Names::new(), missing: Names::new(), problems: Vec::new() };
     if let Op::Expose(words) = &mut op {
+        // BuildKit sorts them as they are written.
+        words.sort_by(|a, b| a.raw.cmp(&b.raw));
         *words = words.iter().flat_map(|word| all.split(word)).collect();
     } else {
         op.each_expandable(&mut |word| all.replace(word));

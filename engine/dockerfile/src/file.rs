@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::ast::{Directives, Dockerfile, Instruction, Op, Stage};
+use crate::ast::{Directives, Dockerfile, Instruction, Op, Stage, Word};
 use crate::check;
 use crate::directive;
-use crate::line::{Line, Reader};
+use crate::line::{Line, Reader, without_end};
 use crate::problem::{Problem, Problems, Span};
 use crate::read::{From, Read, read};
 
@@ -36,6 +36,7 @@ pub fn parse(text: &str) -> Parsed {
         problems.push(problem.help("move data into files of the build context"));
         return Parsed { file, problems: problems.finish() };
     }
+    problems.extend(long_lines(text));
     file.directives = directive::read(&mut reader, &mut problems);
     let names = HashMap::new();
     let mut builder = Builder { file, problems, names, after_run: false, is_empty: true };
@@ -43,6 +44,25 @@ pub fn parse(text: &str) -> Parsed {
         builder.line(&line, &mut reader);
     }
     builder.finish(text)
+}
+
+/// BuildKit takes no lines of so many bytes.
+const TOO_LONG: usize = 64 << 10;
+
+/// Finds lines that BuildKit refuses.
+fn long_lines(text: &str) -> impl Iterator<Item = Problem> {
+    let mut at = 0;
+    text.split_inclusive('\n').filter_map(move |line| {
+        let start = at;
+        at += line.len();
+        let end = start + without_end(line).len();
+        (line.trim_end_matches('\n').len() >= TOO_LONG).then(|| {
+            let message = format!("the line has {} KiB or more", TOO_LONG >> 10);
+            Problem::error(code!("line-too-long"), Span::new(start, end), message)
+                .label("too long")
+                .help("break the line, or move the data into a file of the build context")
+        })
+    })
 }
 
 /// Reads what an image's config keeps of an ONBUILD: one instruction. The spans are positions in
@@ -86,10 +106,11 @@ struct Builder {
 impl Builder {
     fn line(&mut self, line: &Line, reader: &mut Reader<'_>) {
         self.is_empty = false;
+        self.problems.within(&line.comments);
         if let Some(blank) = line.blanks.first() {
             self.problems.push(
                 Problem::warning(
-                    code!("empty-continuation"),
+                    code!("no-empty-continuation"),
                     *blank,
                     "an empty line stands within an instruction",
                 )
@@ -98,8 +119,16 @@ impl Builder {
             );
         }
         match read(line, reader, self.after_run, &mut self.problems) {
-            Read::From(from) => self.from(from),
-            Read::Instruction(instruction) => self.instruction(instruction),
+            Read::From(from) => {
+                self.description(line, "FROM", from.name.iter());
+                self.from(from, line.comments.clone());
+            }
+            Read::Instruction(instruction) => {
+                if let Op::Arg(list) = &instruction.op {
+                    self.description(line, "ARG", list.iter().map(|arg| &arg.name));
+                }
+                self.instruction(instruction);
+            }
             // What looks like lines of a RUN goes on looking so.
             Read::Broken => return,
         }
@@ -107,22 +136,50 @@ impl Builder {
         self.after_run = last.is_some_and(|i| matches!(i.op, Op::Run(_)));
     }
 
-    fn from(&mut self, from: From) {
-        let From { span, image, name, platform } = from;
+    /// The comment right above a stage or an argument begins with its name.
+    fn description<'w>(&mut self, line: &Line, what: &str, names: impl Iterator<Item = &'w Word>) {
+        let Some(comment) = line.comments.last() else { return };
+        let names: Vec<&str> = names.map(|name| name.raw.as_str()).collect();
+        let Some(first) = names.first() else { return };
+        if names.contains(&comment.raw.split(' ').next().unwrap_or("")) {
+            return;
+        }
+        let message = format!("the comment on this {what} does not begin with its name");
+        self.problems.push(
+            Problem::warning(code!("invalid-definition-description"), comment.span, message)
+                .label("no description")
+                .help(format!("write `# {first} …`, or put an empty line below the comment")),
+        );
+    }
+
+    fn from(&mut self, from: From, comments: Vec<Word>) {
+        let From { span, code, image, name, platform } = from;
         let index = self.file.stages.len();
         if let Some(word) = &name {
             let first = *self.names.entry(word.raw.clone()).or_insert(index);
             if first != index {
                 let message = format!("there is a stage `{}` already", word.raw);
                 self.problems.push(
-                    Problem::error(code!("duplicate-stage"), word.span, message)
+                    Problem::warning(code!("duplicate-stage-name"), word.span, message)
                         .label("the same name")
-                        .help(format!("give it another name; the first one is stage {first}")),
+                        .help(format!(
+                            "give it another name; the first one is stage {first}, and what comes \
+                             below takes this one"
+                        )),
                 );
             }
         }
         let instructions = Vec::new();
-        self.file.stages.push(Stage { span, index, from: image, name, platform, instructions });
+        self.file.stages.push(Stage {
+            span,
+            code,
+            comments,
+            index,
+            from: image,
+            name,
+            platform,
+            instructions,
+        });
     }
 
     fn instruction(&mut self, instruction: Instruction) {

@@ -82,6 +82,11 @@ impl Flags {
         self.list(name).next()
     }
 
+    /// Gives the value of a flag that is the same as none when it is empty.
+    pub(crate) fn filled(&self, name: &str) -> Option<Word> {
+        self.text(name).filter(|word| !word.raw.is_empty())
+    }
+
     /// Gives all values of a flag.
     pub(crate) fn list(&self, name: &str) -> impl Iterator<Item = Word> {
         self.read.iter().filter(move |(own, ..)| *own == name).filter_map(|(_, value, _)| {
@@ -98,11 +103,6 @@ impl Flags {
             Value::Bool(on) => Some(*on),
             Value::Text(_) => None,
         })
-    }
-
-    /// Gives the place of any flag.
-    pub(crate) fn any(&self) -> Option<Span> {
-        self.read.first().map(|(_, _, span)| *span)
     }
 }
 

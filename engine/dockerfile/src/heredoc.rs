@@ -37,7 +37,7 @@ pub(crate) fn opening(word: &str) -> Option<Opening> {
 
 /// The lexer reads heredoc words with a backslash whatever the escape directive says.
 fn only_word(text: &str, raw_quotes: bool) -> Option<String> {
-    let mode = Mode { raw_quotes, keep_unset: true, ..Mode::new('\\') };
+    let mode = Mode { raw_quotes, keep_unset: true, words: true, ..Mode::new('\\') };
     let mut words = Lexer::new(text, mode, &|_| None).run().ok()?.words;
     let word = words.pop()?;
     words.is_empty().then_some(word.text)
@@ -48,7 +48,8 @@ fn openings(line: &Line, problems: &mut Problems) -> Vec<(Opening, Span)> {
     if !line.text.contains("<<") {
         return Vec::new();
     }
-    let mode = Mode { raw_quotes: true, raw_escapes: true, keep_unset: true, ..Mode::new('\\') };
+    let new = Mode::new('\\');
+    let mode = Mode { raw_quotes: true, raw_escapes: true, keep_unset: true, words: true, ..new };
     match Lexer::new(&line.text, mode, &|_| None).run() {
         Ok(lexed) => {
             let found = lexed.words.into_iter();

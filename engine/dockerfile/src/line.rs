@@ -15,6 +15,8 @@ pub(crate) struct Line {
     pieces: Vec<(usize, usize)>,
     /// Blank lines between continued ones.
     pub(crate) blanks: Vec<Span>,
+    /// The comments right above, which describe what follows or set checks for it.
+    pub(crate) comments: Vec<Word>,
 }
 
 impl Line {
@@ -74,12 +76,14 @@ pub(crate) struct Reader<'a> {
     pub(crate) at: usize,
     /// The character that continues a line.
     pub(crate) escape: char,
+    /// Where the parser directives end, which are no comments.
+    pub(crate) directives_end: usize,
 }
 
 impl<'a> Reader<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
         let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
-        Self { text, at, escape: '\\' }
+        Self { text, at, escape: '\\', directives_end: 0 }
     }
 
     /// Gives the next physical line with its line end, and where it begins.
@@ -98,15 +102,23 @@ impl<'a> Reader<'a> {
 
     /// Gives the next logical line that is not empty.
     pub(crate) fn logical(&mut self) -> Option<Line> {
+        let mut comments = Vec::new();
         loop {
             let (raw, start) = self.physical()?;
             let kept = without_end(raw).trim_start();
             let start = start + (without_end(raw).len() - kept.len());
-            if kept.is_empty() || kept.starts_with('#') {
+            if let Some(comment) = kept.strip_prefix('#') {
+                if start >= self.directives_end {
+                    keep_comment(&mut comments, comment, start + 1);
+                }
+                continue;
+            }
+            if kept.is_empty() {
+                comments.clear();
                 continue;
             }
             let (piece, ended) = self.piece(kept);
-            let mut line = Line::of(piece, start);
+            let mut line = Line { comments, ..Line::of(piece, start) };
             if !ended {
                 self.continuations(&mut line);
             }
@@ -142,6 +154,16 @@ impl<'a> Reader<'a> {
             _ => (line, true),
         }
     }
+}
+
+/// Keeps a comment; one without words parts those above it from what follows, as an empty line does.
+fn keep_comment(comments: &mut Vec<Word>, comment: &str, start: usize) {
+    let raw = comment.trim();
+    if raw.is_empty() {
+        return comments.clear();
+    }
+    let start = start + (comment.len() - comment.trim_start().len());
+    comments.push(Word { raw: raw.to_owned(), span: Span::new(start, start + raw.len()) });
 }
 
 /// Gives a line without its line end.

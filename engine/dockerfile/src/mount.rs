@@ -123,7 +123,10 @@ pub(crate) fn read(text: Word) -> (Option<MountFlag>, Vec<Problem>) {
         Err(problem) => return (None, vec![problem]),
     };
     let mut problems: Vec<Problem> = fields.iter().filter_map(check_key).take(MOST).collect();
-    let from = fields.iter().rev().find(|f| f.key == "from").and_then(|f| f.value.clone());
+    // What a tmpfs says of it means nothing.
+    let last = |key: &str| fields.iter().rev().find(|f| f.key == key)?.value.clone();
+    let is_tmpfs = last("type").is_some_and(|kind| kind.raw.eq_ignore_ascii_case("tmpfs"));
+    let from = last("from").filter(|_| !is_tmpfs);
     if let Some(from) = from.as_ref().filter(|from| has_variable(&from.raw)) {
         problems.push(variable_in_from(from, "from"));
     }
@@ -192,6 +195,9 @@ impl MountFlag {
             match field.key.as_str() {
                 "readonly" | "ro" => read_only = Some(option.truth()?),
                 "readwrite" | "rw" => read_only = Some(!option.truth()?),
+                "required" if !matches!(mount.kind, MountKind::Secret | MountKind::Ssh) => {
+                    return Err(required_too_early(field));
+                }
                 "sharing" => {
                     mount.sharing = option.sharing()?;
                     shared = Some(field.span);
@@ -225,7 +231,6 @@ impl MountFlag {
         for key in ["mode", "uid", "gid"] {
             only(key, &[Cache, Secret, Ssh])?;
         }
-        only("required", &[Secret, Ssh])?;
         only("size", &[Tmpfs])?;
         only("env", &[Secret])?;
         if let Some(span) = shared.filter(|_| mount.kind != Cache) {
@@ -255,6 +260,13 @@ impl MountFlag {
             .label("this secret")
             .help(help))
     }
+}
+
+/// BuildKit reads the options in their order, and needs the type first here.
+fn required_too_early(field: &Field) -> Problem {
+    Problem::error(code!("bad-mount"), field.span, "`required` is for secrets and agents only")
+        .label("not here")
+        .help("write `type=secret` or `type=ssh` before it")
 }
 
 impl Mount {

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use crate::ast::Word;
+use crate::rules::{self, Checks};
+
 /// A range of bytes of the text that was read; both ends stand on character boundaries.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
@@ -78,6 +81,11 @@ impl Problem {
         Self { severity: Severity::Warning, ..Self::error(code, span, message) }
     }
 
+    /// Gives the name of BuildKit's build check that says the same, such as `StageNameCasing`.
+    pub fn rule(&self) -> Option<&'static str> {
+        rules::name(self.code)
+    }
+
     /// Adds what stands below the underlined text.
     pub fn label(self, label: impl Into<String>) -> Self {
         Self { label: label.into(), ..self }
@@ -97,23 +105,59 @@ impl Problem {
 /// Problems beyond this number are counted, not kept: a binary read as a Dockerfile has millions.
 const MOST: usize = 200;
 
-/// Collects problems.
+/// Collects problems, but for those that the file does not want to hear of.
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     kept: Vec<Problem>,
     more: usize,
     last: Span,
+    /// What the whole file says about checks.
+    pub(crate) checks: Checks,
+    /// What the comments of the instruction in question say.
+    own: Option<Checks>,
 }
 
 impl Problems {
+    /// Starts with what the file says about checks.
+    pub(crate) fn new(checks: Checks) -> Self {
+        Self { checks, ..Self::default() }
+    }
+
+    /// Says whose problems come next: those of an instruction with these comments.
+    pub(crate) fn within(&mut self, comments: &[Word]) {
+        self.own = Checks::of_comments(comments);
+    }
+
     /// Keeps a problem, or counts it when there are too many.
     pub(crate) fn push(&mut self, problem: Problem) {
+        let Some(problem) = self.wanted(problem) else { return };
         if self.is_full() {
             self.more += 1;
             self.last = problem.span;
         } else {
             self.kept.push(problem);
         }
+    }
+
+    fn wanted(&self, problem: Problem) -> Option<Problem> {
+        if problem.severity == Severity::Error {
+            return Some(problem);
+        }
+        let mut lists = [Some(&self.checks), self.own.as_ref()].into_iter().flatten();
+        let severity = match problem.rule() {
+            // What only this reader says ends with all the others.
+            None => {
+                return lists.all(|checks| !checks.skip_all()).then_some(problem);
+            }
+            Some(_) if self.checks.error => Severity::Error,
+            Some(_) => Severity::Warning,
+        };
+        let is_wanted = if rules::is_experimental(problem.code) {
+            lists.any(|checks| checks.allow(problem.code))
+        } else {
+            lists.all(|checks| checks.allow(problem.code))
+        };
+        is_wanted.then_some(Problem { severity, ..problem })
     }
 
     /// Whether problems are only counted by now, so that dear help is not worth making.

@@ -43,6 +43,11 @@ const SIGNALS: &[(&str, u32)] = &[
 /// The first and the last real-time signal.
 const REAL_TIME: (u32, u32) = (34, 64);
 
+/// Whether STOPSIGNAL takes a text, which an image's config then keeps as it is written.
+pub fn is_signal(text: &str) -> bool {
+    number(text).is_some() || text.parse::<i64>().is_ok_and(|number| number != 0)
+}
+
 /// Gives the number of a signal: `15`, `TERM`, `sigterm`, `SIGRTMIN+3`.
 pub fn number(text: &str) -> Option<u32> {
     if let Ok(number) = text.parse::<u32>() {
@@ -51,20 +56,20 @@ pub fn number(text: &str) -> Option<u32> {
     let upper = text.to_ascii_uppercase();
     let name = upper.strip_prefix("SIG").unwrap_or(&upper);
     if let Some(offset) = name.strip_prefix("RTMIN") {
-        return real_time(offset, '+').map(|n| REAL_TIME.0 + n);
+        return real_time(offset, '+', 15).map(|n| REAL_TIME.0 + n);
     }
     if let Some(offset) = name.strip_prefix("RTMAX") {
-        return real_time(offset, '-').map(|n| REAL_TIME.1 - n);
+        return real_time(offset, '-', 14).map(|n| REAL_TIME.1 - n);
     }
     SIGNALS.iter().find(|(own, _)| *own == name).map(|(_, number)| *number)
 }
 
-fn real_time(offset: &str, sign: char) -> Option<u32> {
+fn real_time(offset: &str, sign: char, most: u32) -> Option<u32> {
     if offset.is_empty() {
         return Some(0);
     }
     let number = offset.strip_prefix(sign)?.parse::<u32>().ok()?;
-    (1..=15).contains(&number).then_some(number)
+    (1..=most).contains(&number).then_some(number)
 }
 
 /// Gives the sentence that suggests the signal that was probably meant.

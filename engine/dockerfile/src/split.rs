@@ -79,7 +79,7 @@ fn raw_flag(line: &Line, text: String, range: Range<usize>) -> RawFlag {
         Some((name, value)) => (name, Some(value)),
         None => (text.as_str(), None),
     };
-    let name = name.trim_start_matches('-');
+    let name = name.strip_prefix("--").unwrap_or(name);
     // Names have no quotes unless somebody tries, so the source's `=` is the text's.
     let equals = line.slice(range.clone()).find('=').map_or(range.end, |n| range.start + n);
     let value = value.map(|v| Word {

@@ -47,6 +47,11 @@ pub type Read<'a> = dyn Fn(&str) -> Option<String> + 'a;
 /// Gives the value of a variable of the environment.
 pub type Vars<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
+/// Gives a text as a string literal of the language, whatever it holds.
+pub fn literal(text: &str) -> String {
+    quote::quoted(&text::Text::plain(text).interpolation())
+}
+
 /// Largest description that is read, in bytes.
 const MAX_INPUT: usize = 4 << 20;
 

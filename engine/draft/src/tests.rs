@@ -65,7 +65,13 @@ fn edges(config: &Config) -> String {
         NodeRef::Image(id) => format!("image {}", config.images[id.0 as usize].name),
     };
     let line = |image: &Image| {
-        let needs: Vec<String> = image.stages.iter().map(|need| name(&need.node.value)).collect();
+        let mut needs: Vec<String> = image
+            .builds
+            .iter()
+            .flat_map(|build| build.nodes())
+            .map(|(node, _)| name(&node))
+            .collect();
+        needs.dedup();
         format!("{}: {}\n", image.name, needs.join(", "))
     };
     config.images.iter().map(line).collect()

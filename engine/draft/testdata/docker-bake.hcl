@@ -21,7 +21,7 @@ variable "RELEASE" {
 }
 
 variable "EXTRA_PLATFORMS" {
-  default = ["linux/arm/v7"]
+  default = ["linux/arm64"]
 }
 
 suffix = "-slim"

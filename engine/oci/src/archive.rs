@@ -3,16 +3,19 @@
 //! The bytes of an export depend on the image and the names alone.
 
 mod docker;
+mod flat;
 mod tar;
 
+use crate::image::REF_NAME;
 use crate::layer::{ApplyOptions, ApplyStats, apply_tar};
 use crate::layout::copy_image;
-use crate::{Digest, Error, Layout, Platform, Result, media_type};
+use crate::{Descriptor, Digest, Error, Layout, Platform, Result, media_type};
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
 
 pub use docker::export_docker;
+pub use flat::flatten;
 pub use tar::export_oci;
 
 /// Where an image is exported to.
@@ -40,9 +43,51 @@ pub enum Target<'a> {
 pub struct ExportOptions {
     /// The platform, for targets that have one; needed when the image has several.
     pub platform: Option<Platform>,
-    /// The names the image gets, as `registry/repository:tag`.
-    pub names: Vec<String>,
+    /// The names the image gets.
+    pub names: Vec<Name>,
 }
+
+/// A name that an image gets in a layout or an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// What stands in the layout as `org.opencontainers.image.ref.name`.
+    pub reference: String,
+    /// What stands beside it as `io.containerd.image.name`: the whole `registry/repository:tag`.
+    pub image: Option<String>,
+}
+
+impl Name {
+    /// Makes the name under which a layout alone knows the image.
+    pub fn plain(reference: impl Into<String>) -> Self {
+        Self { reference: reference.into(), image: None }
+    }
+
+    /// Makes a name as BuildKit writes it: the tag, and beside it the whole.
+    pub fn whole(image: impl Into<String>) -> Self {
+        let image = image.into();
+        let tag = image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'));
+        let reference = tag.map_or_else(|| "latest".to_owned(), |(_, tag)| tag.to_owned());
+        Self { reference, image: Some(image) }
+    }
+
+    /// Gives the name as people write it for Docker.
+    fn familiar(&self) -> &str {
+        let name = self.image.as_ref().unwrap_or(&self.reference);
+        let name = name.strip_prefix("docker.io/").unwrap_or(name);
+        name.strip_prefix("library/").unwrap_or(name)
+    }
+
+    /// Adds the name to the entry of an image.
+    fn put(&self, image: &mut Descriptor) {
+        image.annotations.insert(REF_NAME.to_owned(), self.reference.clone());
+        if let Some(name) = &self.image {
+            image.annotations.insert(CONTAINERD_NAME.to_owned(), name.clone());
+        }
+    }
+}
+
+/// The annotation by which `docker load` and containerd know the name of an image of a layout.
+const CONTAINERD_NAME: &str = "io.containerd.image.name";
 
 /// Exports the image of a digest; returns what applying did, for a directory.
 pub fn export(
@@ -55,7 +100,11 @@ pub fn export(
         Target::Layout(path) => {
             let to = Layout::create(path)?;
             let image = copy_image(from, &to, digest)?;
-            to.set_refs(options.names.iter().map(|name| (name.clone(), image.clone())))?;
+            to.set_refs(options.names.iter().map(|name| {
+                let mut named = image.clone();
+                name.put(&mut named);
+                (name.reference.clone(), named)
+            }))?;
         }
         Target::OciArchive(out) => export_oci(from, digest, &options.names, out)?,
         Target::DockerArchive(out) => {

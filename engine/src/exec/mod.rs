@@ -3,6 +3,7 @@
 
 pub mod native;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -39,6 +40,16 @@ pub struct Built {
     pub phases: Phases,
 }
 
+impl Built {
+    /// Adds what was done for another stage.
+    pub fn add(&mut self, other: &Self) {
+        self.executed += other.executed;
+        self.reused += other.reused;
+        self.bytes += other.bytes;
+        self.phases.add(&other.phases);
+    }
+}
+
 /// Why a build failed.
 #[derive(Clone, Debug)]
 pub struct Fault {
@@ -48,22 +59,29 @@ pub struct Fault {
     pub message: String,
     /// The instruction that failed.
     pub span: Option<Span>,
+    /// Name of the point before the step that failed, where a shell can be opened.
+    pub point: Option<String>,
 }
 
 impl Fault {
+    /// A fault of some kind.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), span: None, point: None }
+    }
+
     /// A fault of the machine, a file or the store.
     pub fn environment(message: impl Into<String>) -> Self {
-        Self { kind: FailureKind::Environment, message: message.into(), span: None }
+        Self::new(FailureKind::Environment, message)
     }
 
     /// A fault of a step or of an input.
     pub fn step(message: impl Into<String>) -> Self {
-        Self { kind: FailureKind::Step, message: message.into(), span: None }
+        Self::new(FailureKind::Step, message)
     }
 
     /// A fault of an upstream.
     pub fn upstream(message: impl Into<String>) -> Self {
-        Self { kind: FailureKind::Upstream, message: message.into(), span: None }
+        Self::new(FailureKind::Upstream, message)
     }
 
     /// Adds the instruction.
@@ -74,10 +92,39 @@ impl Fault {
     }
 }
 
+/// Which step it is.
+#[derive(Clone, Copy, Debug)]
+pub struct StepAt<'a> {
+    /// Name of its stage; empty where there is one stage without a name.
+    pub stage: &'a str,
+    /// Its number in the stage, from 1.
+    pub number: usize,
+    /// Steps of the stage.
+    pub of: usize,
+}
+
+/// Values that only the step that names them sees: in no key, layer, log or history.
+#[derive(Clone, Default)]
+pub struct Private {
+    /// Secrets by name.
+    pub secrets: BTreeMap<String, Arc<[u8]>>,
+    /// Sockets of ssh agents by name.
+    pub agents: BTreeMap<String, PathBuf>,
+    /// Variables of every step, such as those of a proxy.
+    pub proxy: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for Private {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let secrets: Vec<&String> = self.secrets.keys().collect();
+        f.debug_struct("Private").field("secrets", &secrets).finish_non_exhaustive()
+    }
+}
+
 /// What an executor tells while it works.
 pub trait Progress: Send + Sync {
-    /// A step begins; `number` counts from 1.
-    fn step(&self, number: usize, of: usize, text: &str, cached: bool);
+    /// A step begins.
+    fn step(&self, at: StepAt<'_>, text: &str, cached: bool);
     /// A step printed something.
     fn output(&self, bytes: &[u8]);
 }
@@ -91,12 +138,18 @@ pub struct Knobs {
     pub threads: usize,
     /// Where progress goes.
     pub progress: Arc<dyn Progress>,
+    /// What no key knows.
+    pub private: Arc<Private>,
+    /// Whether steps run again although their layers are in the store.
+    pub fresh: bool,
 }
 
 /// What an executor needs from outside, already verified when it arrives.
 pub trait Supply: Send + Sync {
     /// A file of a pinned digest (`sha256:…`, `sha512:…`), as a path in the store or on disk.
     fn file(&self, digest: &str, location: &str) -> Result<PathBuf, Fault>;
+    /// Brings an image of a registry, whose manifest digest is pinned, into the store's layout.
+    fn image(&self, manifest: &str, location: &str) -> Result<(), Fault>;
     /// A static emulator that runs programs of a platform on this machine.
     fn emulator(&self, platform: &Platform) -> Result<PathBuf, Fault>;
 }

@@ -1,22 +1,76 @@
 //! What is known of the world outside: files of contexts and upstreams. Values only; whoever
 //! finds them out is in `track`.
 
-mod ignore;
+mod names;
+mod wild;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-pub use ignore::{Ignore, glob_fits};
+pub use names::{name_of, text_of};
+pub use wild::{Wild, has_wildcard, unescaped};
 
-/// Files that a `copy` reads from the context of an image.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct FilesAsk {
+/// Files that a step reads from outside.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FilesAsk {
+    /// Files of a build context.
+    Context(ContextAsk),
+    /// A file behind an address.
+    Url {
+        /// `http://…` or `https://…`.
+        location: String,
+        /// Digest that it must have, `sha256:…`.
+        checksum: Option<String>,
+    },
+    /// The files of a git repository.
+    Git(GitAsk),
+}
+
+/// Files of a build context.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContextAsk {
     /// Absolute folder of the context.
     pub context: Arc<str>,
-    /// Paths or globs below it, and addresses for `add`.
+    /// Absolute path of the ignore file that counts in place of the context's own, when it is
+    /// there: that of a Dockerfile.
+    pub ignore: Option<Arc<str>>,
+    /// Paths or globs below the context.
     pub sources: Vec<String>,
-    /// Digest that a fetched file must have, `sha256:…`.
+    /// Patterns of what is left out.
+    pub exclude: Vec<String>,
+    /// Whether the directories of a source come along.
+    pub parents: bool,
+}
+
+/// The files of a git repository.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GitAsk {
+    /// The repository.
+    pub remote: String,
+    /// Branch, tag or commit; the remote's own choice when there is none.
+    pub reference: Option<String>,
+    /// The folder of it that is wanted.
+    pub folder: Option<String>,
+    /// Whether `.git` comes along.
+    pub keep_git_dir: bool,
+    /// Commit that it must be.
     pub checksum: Option<String>,
+}
+
+impl ContextAsk {
+    /// Asks for paths or globs of a context, as a plain `copy` does.
+    pub fn of(context: Arc<str>, sources: Vec<String>) -> Self {
+        Self { context, ignore: None, sources, exclude: Vec::new(), parents: false }
+    }
+}
+
+/// What is known of an image before something is built on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageFacts {
+    /// Its variables, in order.
+    pub env: Vec<(String, String)>,
+    /// Its `ONBUILD` instructions, as their texts.
+    pub triggers: Vec<String>,
 }
 
 /// The files that a `copy` reads.
@@ -28,14 +82,18 @@ pub struct FileSet {
     pub matches: Vec<Match>,
     /// blake3 over the canonical list of matches.
     pub digest: [u8; 32],
+    /// Whether they came over the network. Not part of the key.
+    pub fetched: bool,
 }
 
 /// One source that was matched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Match {
-    /// Path below the context of the file or directory that the source named.
+    /// Path below the context of the directory that the source named, links followed. Of a file
+    /// the path as it was named: its last part is the name of the copy.
     pub path: String,
-    /// The file itself, or all that is below the directory, sorted; paths below the context.
+    /// The file itself, or what is copied of all below the directory, sorted; paths below the
+    /// context, links followed. Nothing when the file itself is left out.
     pub files: Vec<FileFact>,
     /// Whether the source named a directory, whose content is copied without its own name.
     pub directory: bool,
@@ -44,7 +102,7 @@ pub struct Match {
 /// One file of a context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileFact {
-    /// Path below the context, with `/`.
+    /// Path below the context, with `/`; what is no UTF-8 stands as [`text_of`] has it.
     pub path: String,
     /// Permission bits.
     pub mode: u32,
@@ -64,8 +122,23 @@ pub enum FileKind {
     },
     /// A directory.
     Dir,
+    /// A directory that comes along for what is in it, where only that was asked for.
+    Parent,
     /// A symbolic link with its target.
     Symlink(String),
+    /// One more name of a file of the same match, with the path of its first name.
+    Hardlink(String),
+    /// A named pipe.
+    Fifo,
+    /// A device.
+    Device {
+        /// Whether it is one of characters, and not of blocks.
+        character: bool,
+        /// Major number.
+        major: u32,
+        /// Minor number.
+        minor: u32,
+    },
 }
 
 /// An upstream as the file asks for it.
@@ -88,6 +161,13 @@ pub enum UpstreamAsk {
         path: String,
         /// Name in its index.
         reference: Option<String>,
+        /// Platform in normal form.
+        platform: String,
+    },
+    /// An image of a registry.
+    Registry {
+        /// Complete reference, `docker.io/library/debian:12`.
+        reference: String,
         /// Platform in normal form.
         platform: String,
     },
@@ -128,6 +208,13 @@ pub enum Pin {
         manifest: String,
         /// Folder it is read from. Not part of the key.
         path: String,
+    },
+    /// An image of a registry.
+    Registry {
+        /// Manifest digest for the platform.
+        manifest: String,
+        /// Complete reference it is pulled by. Not part of the key.
+        location: String,
     },
 }
 
@@ -180,10 +267,21 @@ impl Facts {
         self.files.values().any(Result::is_err) || self.upstreams.values().any(Result::is_err)
     }
 
+    /// Whether the files of an ask were looked for.
+    pub fn knows(&self, ask: &FilesAsk) -> bool {
+        self.files.contains_key(ask)
+    }
+
     /// The files of a `copy`.
     pub fn files(&self, ask: &FilesAsk) -> Result<Arc<FileSet>, String> {
         let answer = self.files.get(ask).cloned();
-        answer.unwrap_or_else(|| Err(format!("the context {} was not read", ask.context)))
+        answer.unwrap_or_else(|| {
+            Err(match ask {
+                FilesAsk::Context(ask) => format!("the context {} was not read", ask.context),
+                FilesAsk::Url { location, .. } => format!("{location} was not fetched"),
+                FilesAsk::Git(ask) => format!("{} was not fetched", ask.remote),
+            })
+        })
     }
 
     /// What an upstream is.

@@ -113,7 +113,12 @@ pub struct Builder {
     groups: HashSet<Arc<str>>,
     /// Child, parent, why; of equal pairs the last counts.
     needs: Vec<(ThingId, ThingId, EdgeKind)>,
+    /// Edges of single nodes, sorted before they are used.
+    single: Vec<Single>,
 }
+
+/// What one node needs: child, its platform, parent, its platform, why.
+type Single = (ThingId, u16, ThingId, u16, EdgeKind);
 
 /// The nodes that need each other in a ring.
 #[derive(Debug, thiserror::Error)]
@@ -163,6 +168,20 @@ impl Builder {
         }
     }
 
+    /// Says that `child` on a platform needs `parent` on one, perhaps another. What the parent
+    /// lacks is passed over.
+    pub fn edge_on(
+        &mut self,
+        (parent, of): (ThingId, &Platform),
+        (child, on): (ThingId, &Platform),
+        kind: EdgeKind,
+    ) {
+        let number = |platform: &Platform| self.graph.number_of(platform);
+        if let (Some(of), Some(on)) = (number(of), number(on)) {
+            self.single.push((child, on, parent, of, kind));
+        }
+    }
+
     /// Checks that there is no cycle and orders the nodes.
     pub fn build(mut self) -> Result<Graph, Cycle> {
         let mut graph = self.graph;
@@ -170,30 +189,51 @@ impl Builder {
         self.needs.reverse();
         self.needs.sort_by_key(|(child, parent, _)| (*child, *parent));
         self.needs.dedup_by_key(|(child, parent, _)| (*child, *parent));
-        graph.parents = parents(&graph, &self.needs);
+        // Of an edge that is told with two reasons the first in their order counts.
+        self.single.sort_unstable();
+        self.single.dedup_by_key(|(child, on, parent, of, _)| (*child, *on, *parent, *of));
+        graph.parents = parents(&graph, &self.needs, &self.single);
         graph.children = graph.parents.turned();
         let needs = self.needs.iter().map(|(child, parent, _)| (*child, *parent));
+        let needs = needs.chain(self.single.iter().map(|(child, _, parent, ..)| (*child, *parent)));
         graph.order = order(&graph, &graph.parents, needs)?;
         Ok(graph)
     }
 }
 
-/// What each node needs: its thing's parents on its own platform, or the parts of an index.
-/// `needs` is sorted.
-fn parents(graph: &Graph, needs: &[(ThingId, ThingId, EdgeKind)]) -> Rows {
+/// What each node needs: its thing's parents on its own platform and its own parents, or the parts
+/// of an index. Both lists are sorted.
+fn parents(graph: &Graph, needs: &[(ThingId, ThingId, EdgeKind)], single: &[Single]) -> Rows {
     let platforms = graph.nodes.len().div_ceil(graph.things.len().max(1));
-    let edges = graph.nodes.len() + needs.len().saturating_mul(platforms);
+    let edges = graph.nodes.len() + needs.len().saturating_mul(platforms) + single.len();
     let mut rows = Rows::with_capacity(graph.nodes.len(), edges);
     let mut of_things = needs.chunk_by(|a, b| a.0 == b.0).peekable();
+    let mut singles = single.chunk_by(|a, b| a.0 == b.0).peekable();
     for thing in graph.thing_ids() {
         let is_own = |chunk: &&[(ThingId, ThingId, EdgeKind)]| {
             chunk.first().is_some_and(|(child, ..)| *child == thing)
         };
         let above = of_things.next_if(is_own).unwrap_or_default();
+        let is_own = |chunk: &&[Single]| chunk.first().is_some_and(|(child, ..)| *child == thing);
+        let single = singles.next_if(is_own).unwrap_or_default();
         for platform in &graph.thing(thing).platforms {
-            rows.push(above.iter().filter_map(|(_, parent, kind)| {
+            let common = above.iter().filter_map(|(_, parent, kind)| {
                 graph.on(*parent, *platform).map(|node| (node, *kind))
-            }));
+            });
+            if single.is_empty() {
+                rows.push(common);
+                continue;
+            }
+            let mut all: Vec<(NodeId, EdgeKind)> = common.collect();
+            for (_, on, parent, of, kind) in single {
+                if on == platform
+                    && let Some(node) = graph.on(*parent, *of)
+                    && all.iter().all(|(known, _)| *known != node)
+                {
+                    all.push((node, *kind));
+                }
+            }
+            rows.push(all);
         }
         rows.push(graph.parts(thing).map(|part| (part, EdgeKind::Member)));
     }
@@ -287,6 +327,15 @@ impl Graph {
         Some(NodeId(thing.first + at as u32))
     }
 
+    /// The node of a thing on a platform.
+    pub fn at(&self, thing: ThingId, platform: &Platform) -> Option<NodeId> {
+        self.on(thing, self.number_of(platform)?)
+    }
+
+    fn number_of(&self, platform: &Platform) -> Option<u16> {
+        self.platforms.iter().position(|known| known == platform).map(|at| at as u16)
+    }
+
     /// The platform nodes of a thing, in the order of its platforms.
     pub fn parts(&self, thing: ThingId) -> impl Iterator<Item = NodeId> + use<> {
         let thing = &self.things[thing.0 as usize];
@@ -322,8 +371,8 @@ impl Graph {
     }
 
     fn platform_number(&mut self, platform: &Platform) -> u16 {
-        if let Some(at) = self.platforms.iter().position(|p| p == platform) {
-            return at as u16;
+        if let Some(at) = self.number_of(platform) {
+            return at;
         }
         self.platforms.push(platform.clone());
         (self.platforms.len() - 1) as u16

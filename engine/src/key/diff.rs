@@ -91,10 +91,16 @@ impl<'a> Blocks<'a> {
     }
 }
 
-/// `steps[2].words[0]` to `steps[2]` and `.words[0]`; what is no step to nothing and itself.
+/// `steps[2].words[0]` to `steps[2]` and `.words[0]`, that of another stage with its stage; what is
+/// no step to nothing and itself.
 fn split(name: &str) -> (&str, &str) {
-    let number = name.strip_prefix("steps[").and_then(|rest| rest.find(']'));
-    number.and_then(|at| name.split_at_checked("steps[".len() + at + 1)).unwrap_or(("", name))
+    let number = |text: &str, list: &str| {
+        let at = text.strip_prefix(list)?.find(']')?;
+        Some(list.len() + at + 1)
+    };
+    let stage = number(name, "stages[").map_or(0, |end| end + 1);
+    let end = name.get(stage..).and_then(|rest| number(rest, "steps["));
+    end.and_then(|end| name.split_at_checked(stage + end)).unwrap_or(("", name))
 }
 
 impl Block<'_> {
@@ -264,6 +270,13 @@ mod tests {
             changes,
             [r#"steps[1]:Some("run"):None"#, r#"steps[1].words[0]:Some("x"):None"#]
         );
+    }
+
+    #[test]
+    fn steps_of_other_stages_are_steps_too() {
+        assert_eq!(split("stages[10].steps[2].words[0]"), ("stages[10].steps[2]", ".words[0]"));
+        assert_eq!(split("stages[0].from"), ("", "stages[0].from"));
+        assert_eq!(split("steps[1]"), ("steps[1]", ""));
     }
 
     #[test]

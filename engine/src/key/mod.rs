@@ -9,17 +9,18 @@
 
 mod diff;
 mod hasher;
+mod ops;
 mod record;
 
 use crate::facts::{FileFact, FileKind, FileSet, PackagePin, Pin};
-use crate::spec::{BuildSpec, Copy, Inputs, Op, ParentDigest, Settings, Source, Spec, Stage, Step};
+use crate::spec::{BuildSpec, ParentDigest, Phase, Settings, Source, Spec, Stage, Step};
 
 pub use diff::{Change, diff};
 use hasher::Hasher;
 pub use record::{RECORD_FORMAT, Record};
 
 /// Version of the encoding; part of every key.
-pub const KEY_FORMAT: u32 = 1;
+pub const KEY_FORMAT: u32 = 2;
 
 /// A key: blake3 of the canonical encoding of a spec.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -167,39 +168,77 @@ fn walk_file(file: &FileFact, outer: &Name<'_>, sink: &mut dyn Sink) {
             sink.field(&name.field("content"), Value::Digest(digest));
         }
         FileKind::Dir => sink.field(&name.field("type"), Value::Text("directory")),
+        FileKind::Parent => sink.field(&name.field("type"), Value::Text("parent")),
         FileKind::Symlink(to) => sink.field(&name.field("link"), Value::Text(to)),
+        FileKind::Hardlink(to) => sink.field(&name.field("hard-link"), Value::Text(to)),
+        FileKind::Fifo => sink.field(&name.field("type"), Value::Text("pipe")),
+        FileKind::Device { character, major, minor } => {
+            let kind = if *character { "character device" } else { "block device" };
+            sink.field(&name.field("type"), Value::Text(kind));
+            sink.field(&name.field("major"), Value::Number(i64::from(*major)));
+            sink.field(&name.field("minor"), Value::Number(i64::from(*minor)));
+        }
     }
 }
 
-type ParentWalk<'a, S> = dyn FnMut(&<S as Stage>::Parent, &Name<'_>, &mut dyn Sink) + 'a;
+type ParentWalk<'a, P> = dyn FnMut(&<P as Phase>::Parent, &Name<'_>, &mut dyn Sink) + 'a;
 
 /// Walks every field of a spec. With `files` each file of a context is a field of its own, for
 /// records; keys take the digest of the whole set.
-pub(crate) fn walk<S>(
-    spec: &Spec<S>,
-    parent: &mut ParentWalk<'_, S>,
+pub(crate) fn walk<P>(
+    spec: &Spec<P>,
+    parent: &mut ParentWalk<'_, P>,
     files: bool,
     sink: &mut dyn Sink,
 ) where
-    S: Stage<Files = std::sync::Arc<FileSet>, Upstream = std::sync::Arc<Pin>>,
+    P: Phase<Files = std::sync::Arc<FileSet>, Upstream = std::sync::Arc<Pin>>,
 {
-    let Spec { platform, source_date, source, steps, settings } = spec;
+    let Spec { platform, source_date, stages, settings } = spec;
     let root = Name::ROOT;
     sink.field(&root.field("platform"), Value::Text(&platform.to_string()));
     let date = source_date.map_or(Value::Unset, Value::Number);
     sink.field(&root.field("source-date"), date);
-    match source {
-        Source::Scratch => sink.field(&root.field("from"), Value::Text("scratch")),
-        Source::Parent(p) => parent(p, &root.field("from"), sink),
-        Source::Upstream(pin) => walk_pin(pin, &root, sink),
-    }
-    for (at, step) in steps.iter().enumerate() {
-        // The span says where a step stands, not what it does.
-        let Step { span: _, op } = step;
-        let list = root.field("steps");
-        walk_op(op, &list.at(at), parent, files, sink);
+    let mut walker = ops::Walker { parent, files, sink };
+    let count = stages.len();
+    for (at, stage) in stages.iter().enumerate() {
+        if at + 1 == count {
+            // Of most images the only one.
+            walk_stage(stage, &root, platform, &mut walker);
+        } else {
+            let list = root.field("stages");
+            walk_stage(stage, &list.at(at), platform, &mut walker);
+        }
     }
     walk_settings(settings, &root, sink);
+}
+
+fn walk_stage<P>(
+    stage: &Stage<P>,
+    root: &Name<'_>,
+    target: &mabuild_lang::platform::Platform,
+    walker: &mut ops::Walker<'_, '_, P>,
+) where
+    P: Phase<Files = std::sync::Arc<FileSet>, Upstream = std::sync::Arc<Pin>>,
+{
+    // The name is for messages: other stages are named by their place.
+    let Stage { name: _, platform, source, steps } = stage;
+    if platform != target {
+        let name = root.field("stage-platform");
+        walker.sink.field(&name, Value::Text(&platform.to_string()));
+    }
+    let from = root.field("from");
+    match source {
+        Source::Scratch => walker.sink.field(&from, Value::Text("scratch")),
+        Source::Parent(parent) => (walker.parent)(parent, &from, walker.sink),
+        Source::Upstream(pin) => walk_pin(pin, root, walker.sink),
+        Source::Stage(stage) => walker.stage(*stage, &from),
+    }
+    let list = root.field("steps");
+    for (at, step) in steps.iter().enumerate() {
+        // The span and the text say where a step stands and how it is written, not what it does.
+        let Step { span: _, text: _, op } = step;
+        walker.op(op, &list.at(at));
+    }
 }
 
 fn walk_pin(pin: &Pin, root: &Name<'_>, sink: &mut dyn Sink) {
@@ -217,97 +256,11 @@ fn walk_pin(pin: &Pin, root: &Name<'_>, sink: &mut dyn Sink) {
                 sink.field(&at.field("sha256"), Value::Text(sha256));
             }
         }
-        Pin::Layout { manifest, path: _ } => {
+        // What an image is does not depend on where it comes from.
+        Pin::Layout { manifest, path: _ } | Pin::Registry { manifest, location: _ } => {
             sink.field(&root.field("manifest"), Value::Text(manifest));
         }
     }
-}
-
-fn walk_op<S>(
-    op: &Op<S>,
-    name: &Name<'_>,
-    parent: &mut ParentWalk<'_, S>,
-    files: bool,
-    sink: &mut dyn Sink,
-) where
-    S: Stage<Files = std::sync::Arc<FileSet>, Upstream = std::sync::Arc<Pin>>,
-{
-    let kind = |sink: &mut dyn Sink, text: &str| sink.field(name, Value::Text(text));
-    match op {
-        Op::Copy(Copy { inputs, dest, owner, mode, unpack }) => {
-            kind(sink, if *unpack { "add" } else { "copy" });
-            match inputs {
-                Inputs::Context(set) if files => {
-                    for found in &set.matches {
-                        let list = name.field("files");
-                        sink.field(&list.field(&found.path), Value::Text("copied"));
-                        for file in &found.files {
-                            walk_file(file, &list, sink);
-                        }
-                    }
-                }
-                Inputs::Context(set) => {
-                    sink.field(&name.field("files"), Value::Digest(&set.digest))
-                }
-                Inputs::Node { node, sources } => {
-                    parent(node, &name.field("from"), sink);
-                    texts(sources, &name.field("sources"), sink);
-                }
-            }
-            sink.field(&name.field("dest"), Value::Text(dest));
-            ownership(owner.as_deref(), *mode, name, sink);
-        }
-        Op::File { path, content, owner, mode } => {
-            kind(sink, "file");
-            sink.field(&name.field("path"), Value::Text(path));
-            sink.field(&name.field("content"), Value::Text(content));
-            ownership(owner.as_deref(), *mode, name, sink);
-        }
-        Op::Mkdir { paths, owner, mode } => {
-            kind(sink, "mkdir");
-            texts(paths, &name.field("paths"), sink);
-            ownership(owner.as_deref(), *mode, name, sink);
-        }
-        Op::Symlink { target, path } => {
-            kind(sink, "symlink");
-            sink.field(&name.field("target"), Value::Text(target));
-            sink.field(&name.field("path"), Value::Text(path));
-        }
-        Op::Remove { paths } => {
-            kind(sink, "remove");
-            texts(paths, &name.field("paths"), sink);
-        }
-        Op::Run { words, network } => {
-            kind(sink, "run");
-            texts(words, &name.field("words"), sink);
-            sink.field(&name.field("network"), Value::Number(i64::from(*network)));
-        }
-        Op::Env(pairs) => {
-            kind(sink, "env");
-            texts_of_pairs(pairs, name, sink);
-        }
-        Op::Workdir(path) => {
-            kind(sink, "workdir");
-            sink.field(&name.field("path"), Value::Text(path));
-        }
-        Op::User(user) => {
-            kind(sink, "user");
-            sink.field(&name.field("name"), Value::Text(user));
-        }
-        Op::Shell(words) => {
-            kind(sink, "shell");
-            texts(words, &name.field("words"), sink);
-        }
-        Op::Arg(argument, value) => {
-            kind(sink, "arg");
-            sink.field(&name.field(argument), Value::Text(value));
-        }
-    }
-}
-
-fn ownership(owner: Option<&str>, mode: Option<u32>, name: &Name<'_>, sink: &mut dyn Sink) {
-    sink.field(&name.field("chown"), owner.map_or(Value::Unset, Value::Text));
-    sink.field(&name.field("mode"), mode.map_or(Value::Unset, Value::Mode));
 }
 
 fn texts(list: &[String], name: &Name<'_>, sink: &mut dyn Sink) {
@@ -323,10 +276,21 @@ fn texts_of_pairs(pairs: &[(String, String)], name: &Name<'_>, sink: &mut dyn Si
 }
 
 fn walk_settings(settings: &Settings, root: &Name<'_>, sink: &mut dyn Sink) {
-    let Settings { env, labels, entrypoint, cmd, expose, volumes, workdir, user, stop_signal } =
-        settings;
+    let Settings {
+        env,
+        labels,
+        unlisted,
+        entrypoint,
+        cmd,
+        expose,
+        volumes,
+        workdir,
+        user,
+        stop_signal,
+    } = settings;
     texts_of_pairs(env, &root.field("env"), sink);
     texts_of_pairs(labels, &root.field("label"), sink);
+    texts_of_pairs(unlisted, &root.field("unlisted-label"), sink);
     for (name, words) in [("entrypoint", entrypoint), ("cmd", cmd)] {
         match words {
             Some(words) => {

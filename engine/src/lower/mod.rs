@@ -1,22 +1,28 @@
 //! Config × platforms to the graph and, node by node, to specs whose facts are still open.
 //! The only reader of the language's `Config`.
 
+mod dockerfile;
 mod refuse;
+mod steps;
 
 use std::borrow::Cow;
 use std::path::{Component, PathBuf};
 use std::sync::Arc;
 
 use mabuild_lang::config::{
-    Base, BaseSource, Config, Copy as CopyConfig, Image, Mode, Network, NodeRef,
-    Settings as SettingsConfig, Step as ConfigStep, StepOp, Test, Text, overlay_args,
+    Base, BaseSource, Build, Config, ContextSource, Image, Mode, Named, NodeRef, Secret,
+    SecretSource, Step as ConfigStep, StepOp, Test, Text, overlay_args,
 };
 use mabuild_lang::platform::Platform;
 use mabuild_lang::source::{Span, Spanned};
 
-use crate::facts::{DebianAsk, FilesAsk, UpstreamAsk};
+use crate::facts::{DebianAsk, ImageFacts, UpstreamAsk};
 use crate::graph::{Builder, Cycle, EdgeKind, Graph, NodeId, Part, ThingId, ThingKind, Variant};
-use crate::spec::{Asked, AskedSpec, Copy, Inputs, Op, Settings, Source, Spec, Step};
+use crate::spec::{Asked, AskedSpec, Source, Spec, Stage, Step};
+use steps::{Read, Render};
+
+/// Says what is known of an image that a node stands on.
+pub type Below<'a> = &'a dyn Fn(NodeId) -> Option<Arc<ImageFacts>>;
 
 /// A config with its graph.
 #[derive(Clone, Debug)]
@@ -47,6 +53,8 @@ pub struct Surroundings {
     pub source_date: Option<i64>,
     /// Architectures whose programs this machine runs, in OCI's spelling.
     pub native: Vec<&'static str>,
+    /// Whether a RUN that says nothing of its network has one.
+    pub network: bool,
 }
 
 /// Makes the graph of a config.
@@ -78,15 +86,25 @@ pub fn lower(config: Arc<Config>, surroundings: Surroundings) -> Result<Lowered,
         for from in image.copies.iter().flatten() {
             builder.edge(thing_of(&config, from.value), child, EdgeKind::CopyFrom);
         }
-        for needed in image.stages.iter() {
-            let kind = if needed.is_from { EdgeKind::From } else { EdgeKind::CopyFrom };
-            builder.edge(thing_of(&config, needed.node.value), child, kind);
-        }
+        edges_of_builds(&mut builder, &config, image, child);
         if let Some(from) = &image.from {
             builder.edge(thing_of(&config, from.value), child, EdgeKind::From);
         }
     }
     Ok(Lowered { graph: Arc::new(builder.build()?), config, surroundings, tested: true })
+}
+
+/// What a Dockerfile names, on each platform of its image.
+fn edges_of_builds(builder: &mut Builder, config: &Config, image: &Image, child: ThingId) {
+    for (platform, build) in image.platforms.iter().zip(image.builds.iter()) {
+        for place in &build.places {
+            if let Named::Node(node) = place.what {
+                let kind = if place.is_from { EdgeKind::From } else { EdgeKind::CopyFrom };
+                let parent = (thing_of(config, node), &place.platform);
+                builder.edge_on(parent, (child, &platform.value), kind);
+            }
+        }
+    }
 }
 
 fn thing_of(config: &Config, node: NodeRef) -> ThingId {
@@ -174,14 +192,33 @@ impl Lowered {
         }
     }
 
-    /// The spec of a platform node, facts still open; none for an index.
-    pub fn spec(&self, node: NodeId) -> Option<Result<AskedSpec, LowerError>> {
+    /// The spec of a platform node, facts still open; none for an index. What `below` does not
+    /// know of a parent is taken for empty, which only matters to what a Dockerfile expands.
+    pub fn spec(&self, node: NodeId, below: Below<'_>) -> Option<Result<AskedSpec, LowerError>> {
         let Part::On(number) = self.graph.node(node).part else { return None };
         let platform = self.graph.platforms().get(number as usize)?;
         Some(match self.declared(self.graph.node(node).thing)? {
             Declared::Base(base) => self.base(base, platform),
-            Declared::Image(image) => self.image(image, platform, number),
+            Declared::Image(image) => self.image(image, platform, number, below),
         })
+    }
+
+    /// The secrets that an image declares: their names, and where their values are.
+    pub fn secrets(&self, node: NodeId) -> Vec<(String, SecretPlace)> {
+        let Some(Declared::Image(image)) = self.declared(self.graph.node(node).thing) else {
+            return Vec::new();
+        };
+        let Some(platform) = self.graph.platform(node) else { return Vec::new() };
+        let r = Render { platform, values: &image.values };
+        let place = |secret: &Secret| match &secret.source {
+            SecretSource::Env(name) => Some(SecretPlace::Env(name.value.clone())),
+            SecretSource::File(file) => {
+                let path = self.located(&file.folder, &r.text(&file.text).ok()?);
+                Some(SecretPlace::File(path.into()))
+            }
+        };
+        let secrets = image.body.secrets.iter();
+        secrets.filter_map(|secret| Some((secret.id.value.to_string(), place(secret)?))).collect()
     }
 
     fn declared(&self, thing: ThingId) -> Option<Declared<'_>> {
@@ -220,7 +257,11 @@ impl Lowered {
                 })
             }
             BaseSource::Registry(registry) => {
-                return Err(refuse::later("bases out of a registry", registry.span));
+                refuse::registry(registry)?;
+                UpstreamAsk::Registry {
+                    reference: mabuild_lang::reference::normal(&r.text(&registry.reference)?),
+                    platform: platform.to_string(),
+                }
             }
             BaseSource::OciLayout(layout) => UpstreamAsk::OciLayout {
                 path: self.located(&base.folder, &r.text(&layout.path)?),
@@ -231,8 +272,7 @@ impl Lowered {
         Ok(Spec {
             platform: platform.clone(),
             source_date: self.surroundings.source_date,
-            source: Source::Upstream(ask),
-            steps: Vec::new(),
+            stages: vec![Stage::of(platform.clone(), Source::Upstream(ask), Vec::new())],
             settings: r.settings(&base.settings)?,
         })
     }
@@ -242,47 +282,119 @@ impl Lowered {
         image: &Image,
         platform: &Platform,
         number: u16,
+        below: Below<'_>,
     ) -> Result<AskedSpec, LowerError> {
         let r = Render { platform, values: &image.values };
         let body = &*image.body;
-        refuse::image(image, platform, self.surroundings.native.contains(&&*platform.arch))?;
         self.tests(&body.tests)?;
         let here = |only: &[Spanned<Platform>]| only.iter().any(|p| p.value == *platform);
-        let parent = |node: NodeRef, span: Span| {
-            self.graph.on(thing_of(&self.config, node), number).ok_or_else(|| LowerError {
-                message: format!("the node below has no platform {platform}"),
-                span,
-            })
-        };
-        let context = match &body.context {
-            Some(context) => self.located(&context.folder, &r.text(&context.text)?),
-            None => self.located(&body.folder, ""),
-        };
         let (mut args, mut settings) = (Cow::Borrowed(&body.args), Cow::Borrowed(&body.settings));
         for over in body.overrides.iter().filter(|over| here(&over.platforms)) {
             overlay_args(args.to_mut(), over.args.clone());
             settings.to_mut().overlay(over.settings.clone());
         }
-        let read = Read { image, args: &args, context: context.into(), parent: &parent };
+        let at = image.platforms.iter().position(|known| known.value == *platform);
+        let mut settings = r.settings(&settings)?;
+        let stages = match at.and_then(|at| image.builds.get(at)) {
+            Some(build) => {
+                // As BuildKit's `--label`.
+                settings.unlisted = std::mem::take(&mut settings.labels);
+                self.recipe(build, image, &r, &args, below)?
+            }
+            None => vec![self.steps(image, &r, &args, number)?],
+        };
+        refuse::programs(&body.mode, &stages, &self.surroundings.native)?;
+        Ok(Spec {
+            platform: platform.clone(),
+            source_date: self.surroundings.source_date,
+            stages,
+            settings,
+        })
+    }
+
+    /// The one stage of an image that is described by steps.
+    fn steps(
+        &self,
+        image: &Image,
+        r: &Render<'_>,
+        args: &[(Spanned<Arc<str>>, Text)],
+        number: u16,
+    ) -> Result<Stage<Asked>, LowerError> {
+        let body = &*image.body;
+        let here = |only: &[Spanned<Platform>]| only.iter().any(|p| p.value == *r.platform);
+        let parent = |node: NodeRef, span: Span| {
+            let found = self.graph.on(thing_of(&self.config, node), number);
+            found.ok_or_else(|| lacks(r.platform, span))
+        };
+        let context = self.context(image, r)?;
+        let read = Read { image, args, context, parent: &parent };
         let mut steps = Vec::with_capacity(body.steps.len());
         for step in &body.steps {
             if step.only.as_ref().is_none_or(|only| here(only))
                 && let Some(op) = r.op(&step.op, step.span, &read)?
             {
-                steps.push(Step { span: step.span, op });
+                steps.push(Step { span: step.span, text: None, op });
             }
         }
         let source = match &image.from {
             Some(from) => Source::Parent(parent(from.value, from.span)?),
             None => Source::Scratch,
         };
-        Ok(Spec {
-            platform: platform.clone(),
-            source_date: self.surroundings.source_date,
-            source,
-            steps,
-            settings: r.settings(&settings)?,
+        Ok(Stage::of(r.platform.clone(), source, steps))
+    }
+
+    /// The stages of an image that a Dockerfile describes.
+    fn recipe(
+        &self,
+        build: &Build,
+        image: &Image,
+        r: &Render<'_>,
+        args: &[(Spanned<Arc<str>>, Text)],
+        below: Below<'_>,
+    ) -> Result<Vec<Stage<Asked>>, LowerError> {
+        let body = &*image.body;
+        let mut given = Vec::with_capacity(args.len());
+        for (name, value) in args {
+            given.push((name.value.to_string(), r.text(value)?));
+        }
+        let node = |node: NodeRef, platform: &Platform, span: Span| {
+            let found = self.graph.at(thing_of(&self.config, node), platform);
+            found.ok_or_else(|| lacks(platform, span))
+        };
+        let folder = |at: usize| match body.named_contexts.get(at).map(|named| &named.source) {
+            Some(ContextSource::Folder(folder)) => {
+                Ok(self.located(&folder.folder, &r.text(&folder.text)?).into())
+            }
+            _ => Err(LowerError { message: "a context is not known".to_owned(), span: body.span }),
+        };
+        dockerfile::stages(&dockerfile::Recipe {
+            build,
+            target: r.option(&body.target)?,
+            platform: r.platform,
+            native: &self.config.build_platform,
+            args: given,
+            context: self.context(image, r)?,
+            ignore: self.located("", &format!("{}.dockerignore", build.recipe.path)).into(),
+            network: self.surroundings.network,
+            node: &node,
+            folder: &folder,
+            below,
         })
+    }
+
+    /// The build context of an image, absolute.
+    fn context(&self, image: &Image, r: &Render<'_>) -> Result<Arc<str>, LowerError> {
+        let body = &*image.body;
+        if let Some(context) = &body.context {
+            return Ok(self.located(&context.folder, &r.text(&context.text)?).into());
+        }
+        let Some(dockerfile) = &body.dockerfile else {
+            return Ok(self.located(&body.folder, "").into());
+        };
+        let path = &dockerfile.path;
+        let mut folder = PathBuf::from(self.located(&path.folder, &r.text(&path.text)?));
+        folder.pop();
+        Ok(folder.to_string_lossy().as_ref().into())
     }
 
     fn tests(&self, tests: &[Test]) -> Result<(), LowerError> {
@@ -308,134 +420,20 @@ impl Lowered {
     }
 }
 
+/// Where the value of a secret is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretPlace {
+    /// In a variable of the environment.
+    Env(String),
+    /// In a file, absolute.
+    File(PathBuf),
+}
+
 enum Declared<'a> {
     Base(&'a Base),
     Image(&'a Image),
 }
 
-/// What the steps of an image refer to.
-struct Read<'a> {
-    image: &'a Image,
-    /// Arguments, those of the platform put in.
-    args: &'a [(Spanned<Arc<str>>, Text)],
-    /// The build context, absolute.
-    context: Arc<str>,
-    /// The node of a reference on the platform.
-    parent: &'a dyn Fn(NodeRef, Span) -> Result<NodeId, LowerError>,
-}
-
-/// Fills in what depends on the platform and on the variant.
-struct Render<'a> {
-    platform: &'a Platform,
-    values: &'a [Arc<str>],
-}
-
-impl Render<'_> {
-    fn text(&self, text: &Text) -> Result<String, LowerError> {
-        text.render(self.platform, self.values)
-            .map(|t| t.into_owned())
-            .map_err(|message| LowerError { message, span: text.span })
-    }
-
-    fn option(&self, text: &Option<Text>) -> Result<Option<String>, LowerError> {
-        text.as_ref().map(|t| self.text(t)).transpose()
-    }
-
-    fn list(&self, list: &[Text]) -> Result<Vec<String>, LowerError> {
-        list.iter().map(|t| self.text(t)).collect()
-    }
-
-    fn pairs(&self, pairs: &[(String, Text)]) -> Result<Vec<(String, String)>, LowerError> {
-        pairs.iter().map(|(name, text)| Ok((name.clone(), self.text(text)?))).collect()
-    }
-
-    fn copy(
-        &self,
-        copy: &CopyConfig,
-        unpack: bool,
-        span: Span,
-        read: &Read<'_>,
-    ) -> Result<Copy<Asked>, LowerError> {
-        let sources = self.list(&copy.sources)?;
-        let from = copy.from.map(|at| {
-            let found = read.image.copies.get(at).and_then(Option::as_ref);
-            let message = "the node to copy from is not known".to_owned();
-            found.ok_or(LowerError { message, span })
-        });
-        let inputs = match from.transpose()? {
-            Some(from) => Inputs::Node { node: (read.parent)(from.value, from.span)?, sources },
-            None => Inputs::Context(FilesAsk {
-                context: read.context.clone(),
-                sources,
-                checksum: self.option(&copy.checksum)?,
-            }),
-        };
-        Ok(Copy {
-            inputs,
-            dest: self.text(&copy.dest)?,
-            owner: self.option(&copy.chown)?,
-            mode: copy.mode,
-            unpack,
-        })
-    }
-
-    /// The instruction; none for an argument that has no value.
-    fn op(
-        &self,
-        op: &StepOp,
-        span: Span,
-        read: &Read<'_>,
-    ) -> Result<Option<Op<Asked>>, LowerError> {
-        Ok(Some(match op {
-            StepOp::Copy(copy) => Op::Copy(self.copy(copy, false, span, read)?),
-            StepOp::Add(copy) => Op::Copy(self.copy(copy, true, span, read)?),
-            StepOp::Packages { .. } => return Err(refuse::later("`packages`", span)),
-            StepOp::Arg { name, default } => {
-                let given = read.args.iter().find(|(n, _)| n.value == name.value);
-                match given.map(|(_, value)| value).or(default.as_ref()) {
-                    Some(value) => Op::Arg(name.value.to_string(), self.text(value)?),
-                    None => return Ok(None),
-                }
-            }
-            StepOp::File { path, content, chown, mode } => Op::File {
-                path: self.text(path)?,
-                content: self.text(content)?,
-                owner: self.option(chown)?,
-                mode: *mode,
-            },
-            StepOp::Mkdir { paths, chown, mode } => {
-                Op::Mkdir { paths: self.list(paths)?, owner: self.option(chown)?, mode: *mode }
-            }
-            StepOp::Symlink { target, path } => {
-                Op::Symlink { target: self.text(target)?, path: self.text(path)? }
-            }
-            StepOp::Remove { paths } => Op::Remove { paths: self.list(paths)? },
-            StepOp::Run(run) => {
-                Op::Run { words: self.list(&run.words)?, network: run.network == Network::Default }
-            }
-            StepOp::Env { pairs } => Op::Env(self.pairs(pairs)?),
-            StepOp::Workdir { path } => Op::Workdir(self.text(path)?),
-            StepOp::User { user } => Op::User(self.text(user)?),
-            StepOp::Shell { words } => Op::Shell(self.list(words)?),
-        }))
-    }
-
-    fn settings(&self, settings: &SettingsConfig) -> Result<Settings, LowerError> {
-        let words = |list: &Option<Vec<Text>>| list.as_ref().map(|l| self.list(l)).transpose();
-        let mut labels = Vec::with_capacity(settings.labels.len());
-        for (name, value) in &settings.labels {
-            labels.push((self.text(name)?, self.text(value)?));
-        }
-        Ok(Settings {
-            env: self.pairs(&settings.env)?,
-            labels,
-            entrypoint: words(&settings.entrypoint)?,
-            cmd: words(&settings.cmd)?,
-            expose: self.list(&settings.expose)?,
-            volumes: self.list(&settings.volumes)?,
-            workdir: self.option(&settings.workdir)?,
-            user: self.option(&settings.user)?,
-            stop_signal: self.option(&settings.stop_signal)?,
-        })
-    }
+fn lacks(platform: &Platform, span: Span) -> LowerError {
+    LowerError { message: format!("the node below has no platform {platform}"), span }
 }

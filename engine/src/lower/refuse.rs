@@ -1,11 +1,11 @@
 //! What is read and not built: parts of the language whose engine does not exist yet, and modes
 //! that cannot be kept on this machine. Each becomes a refusal of the plan, with its place.
 
-use mabuild_lang::config::{Body, Debian, Image, Mode, Step, StepOp, Test, Variant};
-use mabuild_lang::platform::Platform;
+use mabuild_lang::config::{Debian, Mode, RegistryBase, Test, Variant};
 use mabuild_lang::source::{Span, Spanned};
 
 use super::LowerError;
+use crate::spec::{Asked, Op, Stage};
 
 /// The refusal of a part of the language that this version reads and does not build.
 pub(super) fn later(what: &str, span: Span) -> LowerError {
@@ -26,41 +26,44 @@ pub(super) fn debian(debian: &Debian) -> Result<(), LowerError> {
     }
 }
 
-/// What of an image is not built on a platform. `native` says whether this machine runs its
-/// programs.
-pub(super) fn image(image: &Image, platform: &Platform, native: bool) -> Result<(), LowerError> {
-    let body: &Body = &image.body;
-    if let Some(dockerfile) = &body.dockerfile {
-        return Err(later("Dockerfiles", dockerfile.span));
+/// What of a base of a registry is not followed.
+pub(super) fn registry(base: &RegistryBase) -> Result<(), LowerError> {
+    match &base.follow {
+        Some(follow) if follow.min_age.is_some() => Err(later("`min-age`", follow.span)),
+        _ => Ok(()),
     }
-    mode(&body.mode, &body.steps, platform, native)
 }
 
-/// What a mode forbids on a platform: what runs there, and cannot.
-fn mode(
+/// What a mode forbids: programs that run and cannot. `native` are the architectures whose programs
+/// this machine runs.
+pub(super) fn programs(
     mode: &Spanned<Mode>,
-    steps: &[Step],
-    platform: &Platform,
-    native: bool,
+    stages: &[Stage<Asked>],
+    native: &[&'static str],
 ) -> Result<(), LowerError> {
-    let here = |step: &&Step| {
-        let only = step.only.as_deref();
-        only.is_none_or(|only| only.iter().any(|known| known.value == *platform))
-    };
-    let runs = |step: &&Step| matches!(step.op, StepOp::Run(_) | StepOp::Packages { .. });
-    let Some(step) = steps.iter().filter(here).find(runs).filter(|_| !native) else {
-        return Ok(());
-    };
-    let message = match mode.value {
-        Mode::Auto | Mode::Emulate => return Ok(()),
-        Mode::Cross => format!(
-            "`mode \"cross\"` runs nothing foreign, and this step runs a program of {platform}"
-        ),
-        Mode::Native => format!(
-            "`mode \"native\"` needs a worker of {platform} for this step, and there is none"
-        ),
-    };
-    Err(LowerError { message, span: step.span })
+    for stage in stages {
+        let platform = &stage.platform;
+        let Some(step) = stage.steps.iter().find(|step| matches!(step.op, Op::Run(_))) else {
+            continue;
+        };
+        let message = match mode.value {
+            _ if platform.os != "linux" => {
+                format!(
+                    "no program of {platform} can be run here; such images are built by copying"
+                )
+            }
+            _ if native.contains(&&*platform.arch) => continue,
+            Mode::Auto | Mode::Emulate => continue,
+            Mode::Cross => format!(
+                "`mode \"cross\"` runs nothing foreign, and this step runs a program of {platform}"
+            ),
+            Mode::Native => format!(
+                "`mode \"native\"` needs a worker of {platform} for this step, and there is none"
+            ),
+        };
+        return Err(LowerError { message, span: step.span });
+    }
+    Ok(())
 }
 
 /// The refusal of a node whose tests would not be run.

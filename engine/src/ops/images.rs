@@ -1,15 +1,11 @@
-//! `image ls`, `image inspect`, `image export`.
+//! `image ls`, `image inspect`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use mabuild_lang::platform::Platform;
-use mabuild_oci::archive::{self, ExportOptions, Target};
-use mabuild_oci::layer::{ApplyOptions, Limits, OwnerMode};
 use mabuild_oci::{Descriptor, Digest, ImageConfig, Index, Layout, Manifest};
 use serde_json::Value;
 
 use super::{ErrorKind, OpError};
-use crate::publish::oci_platform;
 use crate::store::Store;
 
 /// One tag of the store.
@@ -42,35 +38,11 @@ pub struct Inspection {
     pub configs: Vec<Value>,
 }
 
-/// What an export looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// A folder that is an OCI layout.
-    OciDir,
-    /// An OCI layout in one tar.
-    OciArchive,
-    /// What `docker load` reads; one platform.
-    DockerArchive,
-    /// The files of one platform.
-    Directory,
-}
-
-/// What is exported where to.
-#[derive(Clone, Debug)]
-pub struct ExportRequest {
-    /// One platform; needed where the form holds one and the image has several.
-    pub platform: Option<Platform>,
-    /// The form.
-    pub form: Form,
-    /// File or folder to make.
-    pub dest: PathBuf,
-}
-
-fn unreadable(e: impl std::fmt::Display) -> OpError {
+pub(super) fn unreadable(e: impl std::fmt::Display) -> OpError {
     OpError::store(e)
 }
 
-fn read_manifest(
+pub(super) fn read_manifest(
     layout: &Layout,
     descriptor: &Descriptor,
 ) -> Result<(Manifest, ImageConfig), OpError> {
@@ -80,7 +52,7 @@ fn read_manifest(
     Ok((manifest, ImageConfig::from_bytes(&config).map_err(unreadable)?))
 }
 
-fn read_index(layout: &Layout, digest: &Digest) -> Result<Index, OpError> {
+pub(super) fn read_index(layout: &Layout, digest: &Digest) -> Result<Index, OpError> {
     Index::from_bytes(&layout.read(digest).map_err(unreadable)?).map_err(unreadable)
 }
 
@@ -135,9 +107,10 @@ pub fn list(store: &Path) -> Result<Vec<ImageRow>, OpError> {
 }
 
 /// Finds `NAME[:TAG]` or a digest; gives the name it is known by.
-fn find(layout: &Layout, reference: &str) -> Result<(String, Descriptor), OpError> {
+pub(super) fn find(layout: &Layout, reference: &str) -> Result<(String, Descriptor), OpError> {
     let refs = layout.refs().map_err(unreadable)?;
-    let wanted = match reference.contains(':') {
+    // A port stands before a `/`, a tag behind it.
+    let wanted = match reference.rsplit('/').next().unwrap_or(reference).contains(':') {
         true => reference.to_owned(),
         false => format!("{reference}:latest"),
     };
@@ -186,64 +159,4 @@ pub fn inspect(store: &Path, reference: &str) -> Result<Inspection, OpError> {
         manifests,
         configs,
     })
-}
-
-/// Writes an image out. A directory gets the owners of the files as far as the caller may set
-/// them: all as root, none as anybody else.
-pub fn export(store: &Path, reference: &str, request: &ExportRequest) -> Result<(), OpError> {
-    let store = Store::open(store).map_err(OpError::store)?;
-    let layout = store.layout();
-    let (name, root) = find(layout, reference)?;
-    let failed = |e: &dyn std::fmt::Display| {
-        let message = format!("cannot export `{reference}` to {}: {e}", request.dest.display());
-        OpError::new(ErrorKind::Environment, "mabuild::engine::export", message)
-    };
-    let mut digest = root.digest;
-    if request.platform.is_some() || matches!(request.form, Form::DockerArchive | Form::Directory) {
-        digest = one_platform(layout, &digest, request.platform.as_ref())?.digest;
-    }
-    let options = ExportOptions { platform: None, names: vec![name] };
-    let write = |target: Target<'_>| archive::export(layout, &digest, &options, target);
-    let create = || std::fs::File::create(&request.dest).map(std::io::BufWriter::new);
-    let done = match request.form {
-        Form::OciDir => write(Target::Layout(&request.dest)),
-        Form::OciArchive => write(Target::OciArchive(&mut create().map_err(|e| failed(&e))?)),
-        Form::DockerArchive => write(Target::DockerArchive(&mut create().map_err(|e| failed(&e))?)),
-        Form::Directory => {
-            let spool = store.temp_file().map_err(OpError::store)?;
-            let owners = match rustix::process::geteuid().is_root() {
-                true => OwnerMode::Real,
-                false => OwnerMode::Recorded,
-            };
-            let limits = Limits { whiteouts: true, ..Limits::default() };
-            let options = ApplyOptions { owners, limits };
-            write(Target::Directory { path: &request.dest, spool: &spool, options: &options })
-        }
-    };
-    done.map(|_| ()).map_err(|e| failed(&e))
-}
-
-fn one_platform(
-    layout: &Layout,
-    root: &Digest,
-    wanted: Option<&Platform>,
-) -> Result<Descriptor, OpError> {
-    let index = read_index(layout, root)?;
-    let has: Vec<String> =
-        index.manifests.iter().filter_map(|m| m.platform()).map(|p| p.to_string()).collect();
-    let wanted = wanted.map(oci_platform);
-    let mut found = index.manifests.iter().filter(|m| wanted.is_none() || m.platform() == wanted);
-    let wrong =
-        |message: String| OpError::new(ErrorKind::User, "mabuild::engine::platform", message);
-    match (found.next(), found.next()) {
-        (Some(one), None) => Ok(one.clone()),
-        (None, _) => {
-            Err(wrong(format!("the image has no such platform; it has {}", has.join(", "))))
-        }
-        (Some(_), Some(_)) => {
-            let message =
-                format!("this form holds one platform, and the image has {}", has.join(", "));
-            Err(wrong(message).help("choose one with --platform"))
-        }
-    }
 }

@@ -1,14 +1,19 @@
 //! One entry a verb; the only place that picks adapters. The environment, the clock and the
 //! terminal stay with the caller.
 
+mod drafts;
 pub mod drawing;
+pub mod export;
 mod files;
 mod history;
 pub mod images;
 mod init;
+mod oneoff;
 mod planning;
+mod private;
 mod project;
 mod rebuild;
+pub mod shell;
 pub mod stores;
 mod supply;
 mod what_if;
@@ -19,10 +24,12 @@ use std::path::{Path, PathBuf};
 use mabuild_lang::platform::Platform;
 use mabuild_lang::source::Span;
 
+pub use crate::exec::Private;
 pub use crate::run::Cancel;
 pub use files::Disk;
 pub use history::{Comparison, RunName, RunRow, between, runs};
 pub use init::{InitError, InitRequest, Initialised, init};
+pub use oneoff::{Dockerfile, NamedContext, OneOff, OneProject, open_one};
 pub use planning::{Explained, Planning, explain, plan};
 pub use project::{Formatted, MAIN, Project, ProjectRequest, find_file, format, open, vars};
 pub use rebuild::{Finished, rebuild};
@@ -54,6 +61,12 @@ pub struct RunRequest {
     pub force: Vec<String>,
     /// Whether the network may not be used.
     pub offline: bool,
+    /// Whether steps run again although their layers are in the store.
+    pub fresh: bool,
+    /// Names that the targets get in the store, `NAME:TAG`, in place of those of their tags.
+    pub names: Option<Vec<String>>,
+    /// Secrets and agents given by the caller; they count for every image that names them.
+    pub private: Private,
     /// Folder of the store.
     pub store: PathBuf,
 }

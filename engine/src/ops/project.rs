@@ -82,37 +82,50 @@ pub fn find_file(env: &Env, request: &ProjectRequest) -> Result<PathBuf, OpError
 pub fn open(env: &Env, request: &ProjectRequest) -> Result<Project, OpError> {
     let main = find_file(env, request)?;
     let root = main.parent().map(Path::to_owned).unwrap_or_default();
-    let name = main.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let file = main.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let disk = Disk { root: root.clone() };
-    let epoch = source_date(env)?;
     let vars = vars(env, request)?;
-    let loaded = mabuild_lang::load(&name, &disk, &vars);
-    let lowered = match loaded.has_errors() {
+    let loaded = mabuild_lang::load(&file, &disk, &vars);
+    let id = std::fs::canonicalize(&main).unwrap_or_else(|_| main.clone());
+    let lowered = lowered(env, &loaded, &root, true)?;
+    Ok(Project { main, root, name: id.to_string_lossy().into_owned(), loaded, lowered })
+}
+
+/// The graph of what was loaded; none where it has errors. Relative paths start at `root`;
+/// `network` says whether a RUN that says nothing of it has one.
+pub(super) fn lowered(
+    env: &Env,
+    loaded: &Loaded,
+    root: &Path,
+    network: bool,
+) -> Result<Option<Arc<Lowered>>, OpError> {
+    let source_date = source_date(env)?;
+    Ok(match loaded.has_errors() {
         true => None,
         false => {
             let config = loaded.config.clone();
             let native = |arch: &&'static str| qemu::runs_natively(host_arch(), "linux", arch);
             let known = Platform::known().filter_map(|platform| platform.split('/').nth(1));
             let surroundings = Surroundings {
-                root: root.clone(),
-                source_date: epoch,
+                root: root.to_owned(),
+                source_date,
                 native: known.filter(native).collect(),
+                network,
             };
             let lowered = lower(config, surroundings).map_err(|e| {
                 OpError::new(ErrorKind::Bug, "mabuild::engine::cycle", e.to_string())
             })?;
             Some(Arc::new(lowered))
         }
-    };
-    let id = std::fs::canonicalize(&main).unwrap_or_else(|_| main.clone());
-    Ok(Project { main, root, name: id.to_string_lossy().into_owned(), loaded, lowered })
+    })
 }
 
 /// The values that the files of a project may ask for.
 pub fn vars(env: &Env, request: &ProjectRequest) -> Result<Vars, OpError> {
     let date = jiff::Timestamp::from_second(source_date(env)?.unwrap_or(env.now)).ok();
     let date = date.map(|time| time.strftime("%Y-%m-%d").to_string());
-    Ok(Vars { set: request.set.clone(), env: env.vars.clone(), date })
+    let build_platform = Platform::parse(&format!("linux/{}", host_arch())).ok();
+    Ok(Vars { set: request.set.clone(), env: env.vars.clone(), date, build_platform })
 }
 
 fn source_date(env: &Env) -> Result<Option<i64>, OpError> {

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use mabuild_distro::qemu;
+use mabuild_lang::platform::Platform;
 use mabuild_oci::{Descriptor, Digest, media_type};
 
 use super::planning::{chosen, lowered, plan_in, tracking};
+use super::private::Given;
 use super::supply::Outside;
 use super::{Env, ErrorKind, OpError, Planning, Project, RunRequest};
 use crate::event::{End, Event, Listener, Phases, Summary};
@@ -19,7 +21,6 @@ use crate::plan::{Action, Plan, Planned, resolve};
 use crate::run::driver::{Driven, drive};
 use crate::run::machine::Limits;
 use crate::run::{Cancel, Shared};
-use crate::spec::{AskedSpec, Op};
 use crate::store::{RunCounts, RunEnd, Store};
 use crate::track::Tracking;
 
@@ -56,7 +57,8 @@ pub fn rebuild(
             took: begun.elapsed(),
             ..Summary::default()
         };
-        finish(&store, project, graph, &planning, &HashMap::new(), number)?;
+        let order = Order { env, project, request, number };
+        finish(&order, &store, graph, &planning, &HashMap::new())?;
         end(&store, env, number, &summary)?;
         listener.event(&Event::Ended(summary.clone()));
         return Ok(Finished { planning, ends: HashMap::new(), summary });
@@ -65,13 +67,29 @@ pub fn rebuild(
     let order = Order { env, project, request, number };
     let (driven, phases) = run(&order, &store, outside, &planning, &listener, cancel)?;
     let Driven { ends, mut summary } = driven;
-    finish(&store, project, graph, &planning, &ends, number)?;
+    finish(&order, &store, graph, &planning, &ends)?;
     summary.phases = phases;
     summary.downloaded = tracking.downloaded();
     summary.took = begun.elapsed();
     end(&store, env, number, &summary)?;
     listener.event(&Event::Ended(summary.clone()));
     Ok(Finished { planning, ends, summary })
+}
+
+/// What a node is now; none where it failed or was not tried.
+fn result(planning: &Planning, ends: &HashMap<NodeId, End>, node: NodeId) -> Option<Arc<str>> {
+    match (ends.get(&node), planning.plan.get(node).map(|p| &p.action)) {
+        (Some(End::Built { digest, .. } | End::Kept { digest }), _) => Some(digest.clone()),
+        (None, Some(Action::Keep { result })) => Some(result.clone()),
+        _ => None,
+    }
+}
+
+impl Finished {
+    /// Gives the digest of a node that is up to date.
+    pub fn digest(&self, node: NodeId) -> Option<Arc<str>> {
+        result(&self.planning, &self.ends, node)
+    }
 }
 
 fn platforms(graph: &Graph, planning: &Planning) -> usize {
@@ -112,6 +130,8 @@ fn run(
         threads: (cores / jobs).max(1),
         kept: kept(&planning.plan),
         forced: planning.forced.clone(),
+        private: Arc::new(Given::new(env, lowered(project)?, request)),
+        fresh: request.fresh,
         phases: Mutex::new(Phases::default()),
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -165,10 +185,9 @@ fn emulator_early(
     let lowered = lowered(project)?;
     let selection = chosen(&lowered.graph, &request.targets, request)?;
     let foreign = selection.needed.iter().find_map(|node| {
-        let platform = lowered.graph.platform(*node)?;
-        let runs = |spec: AskedSpec| spec.steps.iter().any(|s| matches!(s.op, Op::Run { .. }));
-        let foreign = !qemu::runs_natively(host_arch(), &platform.os, &platform.arch);
-        (foreign && lowered.spec(*node)?.is_ok_and(runs)).then(|| platform.clone())
+        let spec = lowered.spec(*node, &|_| None)?.ok()?;
+        let is_foreign = |p: &&Platform| !qemu::runs_natively(host_arch(), &p.os, &p.arch);
+        spec.runs().find(is_foreign).cloned()
     });
     if let Some(platform) = foreign {
         let outside = Outside { tracking: tracking.clone() };
@@ -189,20 +208,14 @@ fn kept(plan: &Plan) -> HashMap<NodeId, Key> {
 /// Points tags at the newest indexes and remembers what every node that is up to date was made
 /// of, so that the next run explains itself against this one.
 fn finish(
+    order: &Order<'_>,
     store: &Store,
-    project: &Project,
     graph: &Graph,
     planning: &Planning,
     ends: &HashMap<NodeId, End>,
-    number: i64,
 ) -> Result<(), OpError> {
-    let result = |node: NodeId| -> Option<Arc<str>> {
-        match (ends.get(&node), planning.plan.get(node).map(|p| &p.action)) {
-            (Some(End::Built { digest, .. } | End::Kept { digest }), _) => Some(digest.clone()),
-            (None, Some(Action::Keep { result })) => Some(result.clone()),
-            _ => None,
-        }
-    };
+    let Order { project, request, number, .. } = *order;
+    let result = |node: NodeId| result(planning, ends, node);
     let known = store.last_keys(&project.name).map_err(OpError::store)?;
     let mut refs: BTreeMap<String, Arc<str>> = BTreeMap::new();
     let mut roots = Vec::new();
@@ -213,6 +226,12 @@ fn finish(
         match graph.node(planned.node).part {
             Part::Index if whole(graph, planning, planned.node) => {
                 roots.push((thing.name.to_string(), digest.to_string()));
+                if let Some(names) = &request.names {
+                    let is_target = planning.selection.targets.contains(&planned.node);
+                    let names = names.iter().filter(|_| is_target);
+                    refs.extend(names.map(|name| (name.clone(), digest.clone())));
+                    continue;
+                }
                 for tag in &thing.tags {
                     let family = thing.variant.as_ref().map(|variant| &variant.family);
                     let name = format!("{}:{tag}", family.unwrap_or(&thing.name));
@@ -237,7 +256,7 @@ fn finish(
         }
     }
     let rows = moved.iter().filter_map(|(name, node, key, digest)| {
-        let draft = planning.specs.spec(*node).ok()?;
+        let draft = planning.specs.spec(*node, &result).ok()?;
         let spec = resolve(draft, &|p| result(p).ok_or(p)).ok()?;
         Some((name.clone(), *key, &**digest, Record::of(&spec)))
     });

@@ -19,12 +19,16 @@ pub(super) struct Outside {
 
 fn fault(error: FactError) -> Fault {
     let kind = if error.blames_upstream { FailureKind::Upstream } else { FailureKind::Environment };
-    Fault { kind, message: error.message, span: None }
+    Fault::new(kind, error.message)
 }
 
 impl Supply for Outside {
     fn file(&self, digest: &str, location: &str) -> Result<PathBuf, Fault> {
         self.tracking.fetch(digest, location).map_err(fault)
+    }
+
+    fn image(&self, manifest: &str, location: &str) -> Result<(), Fault> {
+        self.tracking.pull(manifest, location).map_err(fault)
     }
 
     fn emulator(&self, platform: &Platform) -> Result<PathBuf, Fault> {

@@ -11,15 +11,12 @@ use rayon::prelude::*;
 
 use super::planning::{chosen, lowered, tracking};
 use super::{Env, ErrorKind, OpError, Project, RunRequest};
-use crate::facts::{Facts, FilesAsk, Ignore, UpstreamAsk, glob_fits};
+use crate::facts::{ContextAsk, Facts, FilesAsk, UpstreamAsk, Wild};
 use crate::graph::{EdgeKind, Graph, NodeId, SelectError, select};
 use crate::plan::{Blast, Past, Seed, blast};
-use crate::spec::{AskedSpec, Copy, Inputs, Op, Source};
+use crate::spec::AskedSpec;
 use crate::store::Store;
-use crate::track::find_facts;
-
-/// Name of the file that hides others of a context.
-const IGNORE: &str = ".dockerignore";
+use crate::track::{Hidden, find_facts};
 
 /// What a change would reach.
 #[derive(Debug)]
@@ -107,24 +104,26 @@ fn file_seeds(
             .help("edit it and run `mabuild graph plan`, or name what you mean to change"));
     }
     let lowered = lowered(project)?;
-    let found: Vec<(NodeId, Option<AskedSpec>)> =
-        nodes.par_iter().filter_map(|node| Some((*node, lowered.spec(*node)?.ok()))).collect();
+    let found: Vec<(NodeId, Option<AskedSpec>)> = nodes
+        .par_iter()
+        .filter_map(|node| Some((*node, lowered.spec(*node, &|_| None)?.ok())))
+        .collect();
     let refused = found.iter().filter(|(_, spec)| spec.is_none()).count();
     let specs: Vec<(NodeId, AskedSpec)> =
         found.into_iter().filter_map(|(node, spec)| Some((node, spec?))).collect();
     // Many nodes copy the same. What is fetched is no file of the project, and is not fetched for
     // a question.
-    let asks: HashSet<&FilesAsk> =
-        specs.iter().flat_map(|(_, spec)| copies(spec)).filter(|ask| !fetched(ask)).collect();
+    let asks: HashSet<&ContextAsk> = specs.iter().flat_map(|(_, spec)| copies(spec)).collect();
     let offline = RunRequest { offline: true, ..request.clone() };
     let tracking = tracking(env, &offline, store, None)?;
-    let facts = find_facts(&tracking, asks.iter().copied().cloned().collect(), Vec::new());
+    let files = asks.iter().copied().cloned().map(FilesAsk::Context).collect();
+    let facts = find_facts(&tracking, files, Vec::new());
     let wanted = Wanted { path: &path, facts: &facts, contexts: contexts(&asks) };
-    let copied: HashMap<&FilesAsk, bool> =
+    let copied: HashMap<&ContextAsk, bool> =
         asks.into_iter().filter_map(|ask| Some((ask, wanted.copied(ask)?))).collect();
     let reads = |spec: &AskedSpec| {
         let copied = copies(spec).filter_map(|ask| copied.get(ask).copied());
-        copied.chain(wanted.upstream(&spec.source)).max()
+        copied.chain(spec.upstreams().filter_map(|ask| wanted.upstream(ask))).max()
     };
     let seeds: Vec<Seed> = specs
         .iter()
@@ -159,67 +158,71 @@ fn absolute(path: &Path) -> PathBuf {
     real.unwrap_or(plain)
 }
 
-fn copies(spec: &AskedSpec) -> impl Iterator<Item = &FilesAsk> {
-    spec.steps.iter().filter_map(|step| match &step.op {
-        Op::Copy(Copy { inputs: Inputs::Context(ask), .. }) => Some(ask),
-        _ => None,
+/// The files of contexts that a spec reads.
+fn copies(spec: &AskedSpec) -> impl Iterator<Item = &ContextAsk> {
+    spec.files().filter_map(|(_, ask)| match ask {
+        FilesAsk::Context(ask) => Some(ask),
+        FilesAsk::Url { .. } | FilesAsk::Git(_) => None,
     })
-}
-
-fn fetched(ask: &FilesAsk) -> bool {
-    ask.sources.iter().any(|source| source.contains("://"))
 }
 
 /// A folder that is copied from.
 struct Context {
     root: PathBuf,
-    ignore: Ignore,
+    /// None when it cannot be read.
+    hidden: Option<Hidden>,
 }
 
-fn contexts(asks: &HashSet<&FilesAsk>) -> HashMap<Arc<str>, Context> {
-    let names: HashSet<&Arc<str>> = asks.iter().map(|ask| &ask.context).collect();
-    let read = |name: &Arc<str>| {
-        let path = Path::new(&**name);
-        let root = path.canonicalize().unwrap_or_else(|_| absolute(path));
-        let text = std::fs::read(root.join(IGNORE)).unwrap_or_default();
-        let ignore = Ignore::parse(&String::from_utf8_lossy(&text));
-        (name.clone(), Context { root, ignore })
-    };
-    names.into_iter().map(read).collect()
+type Contexts<'a> = HashMap<(&'a str, Option<&'a str>), Context>;
+
+fn contexts<'a>(asks: &HashSet<&'a ContextAsk>) -> Contexts<'a> {
+    let mut out = Contexts::new();
+    for ask in asks {
+        out.entry((&ask.context, ask.ignore.as_deref())).or_insert_with(|| {
+            let path = Path::new(&*ask.context);
+            let root = path.canonicalize().unwrap_or_else(|_| absolute(path));
+            Context { root, hidden: Hidden::read(ask).ok() }
+        });
+    }
+    out
 }
 
 /// A file, and what is known of the contexts.
 struct Wanted<'a> {
     path: &'a Path,
     facts: &'a Facts,
-    contexts: HashMap<Arc<str>, Context>,
+    contexts: Contexts<'a>,
 }
 
 impl Wanted<'_> {
     /// Whether a `copy` reads the file: surely, perhaps, or not at all.
-    fn copied(&self, ask: &FilesAsk) -> Option<bool> {
-        let Context { root, ignore } = self.contexts.get(&ask.context)?;
+    fn copied(&self, ask: &ContextAsk) -> Option<bool> {
+        let key = (&*ask.context, ask.ignore.as_deref());
+        let Context { root, hidden } = self.contexts.get(&key)?;
         if root.starts_with(self.path) {
             return Some(true);
         }
-        let below = self.path.strip_prefix(root).ok()?.to_string_lossy().into_owned();
-        if below == IGNORE {
+        let ignore_file = hidden.as_ref().and_then(|hidden| hidden.path.as_deref());
+        let of_dockerfile = ask.ignore.as_deref().map(Path::new);
+        let of_context = root.join(".dockerignore");
+        if [ignore_file, of_dockerfile, Some(&of_context)].contains(&Some(self.path)) {
             // Which files it hides may be the same after a change.
             return Some(false);
         }
+        let below = self.path.strip_prefix(root).ok()?.to_string_lossy().into_owned();
         let inside = |file: &str| Path::new(file).starts_with(&below);
-        let found = self.facts.files(ask).is_ok_and(|set| {
+        let found = self.facts.files(&FilesAsk::Context(ask.clone())).is_ok_and(|set| {
             let mut matches = set.matches.iter();
             matches.any(|found| inside(&found.path) || found.files.iter().any(|f| inside(&f.path)))
         });
         // A file that is yet to come is read when a source of the copy fits it.
         let would = || ask.sources.iter().any(|source| fits(source, &below));
-        (found || !ignore.ignores(&below) && would()).then_some(true)
+        let is_hidden = hidden.as_ref().is_some_and(|hidden| hidden.hides(&below));
+        (found || !is_hidden && would()).then_some(true)
     }
 
     /// Whether a base reads the file: surely, perhaps, or not at all.
-    fn upstream(&self, source: &Source<crate::spec::Asked>) -> Option<bool> {
-        let Source::Upstream(ask) = source else { return None };
+    fn upstream(&self, ask: &UpstreamAsk) -> Option<bool> {
         let is = |path: &str| !path.contains("://") && absolute(Path::new(path)) == self.path;
         let option = |path: &Option<String>| path.as_deref().is_some_and(is);
         match ask {
@@ -231,17 +234,19 @@ impl Wanted<'_> {
                 let folder = absolute(Path::new(path));
                 self.path.starts_with(folder).then_some(false)
             }
+            UpstreamAsk::Registry { .. } => None,
         }
     }
 }
 
-/// Whether a source of a `copy`, a path or a glob, names a path or a folder above it.
+/// Whether a source of a `copy`, a path or a pattern, names a path or a folder above it.
 fn fits(source: &str, path: &str) -> bool {
     let parts: Vec<&str> = source.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     let pattern = parts.join("/");
+    let wild = Wild::of(&parts).ok();
     let ends = path.match_indices('/').map(|(at, _)| at).chain([path.len()]);
-    pattern.is_empty()
-        || ends.filter_map(|end| path.get(..end)).any(|p| p == pattern || glob_fits(&pattern, p))
+    let fits = |p: &str| p == pattern || wild.as_ref().is_some_and(|wild| wild.fits_path(p));
+    pattern.is_empty() || ends.filter_map(|end| path.get(..end)).any(fits)
 }
 
 /// What the store remembers of the nodes of a project.

@@ -140,10 +140,15 @@ pub struct SpecError {
     pub blames_upstream: bool,
 }
 
+/// Gives the result of a node, where there is one already.
+pub type Known<'a> = &'a dyn Fn(NodeId) -> Option<Arc<str>>;
+
 /// Gives the spec of each platform node, made anew each time it is asked for.
 pub trait Specs: std::fmt::Debug + Send + Sync {
-    /// The spec of a node, or why it is not known.
-    fn spec(&self, node: NodeId) -> Result<DraftSpec, SpecError>;
+    /// The spec of a node, or why it is not known. Texts of a Dockerfile may hold variables of an
+    /// image below, which `known` gives the digest of; where that is open, they are filled in as
+    /// well as can be.
+    fn spec(&self, node: NodeId, known: Known<'_>) -> Result<DraftSpec, SpecError>;
     /// Whether the spec of a node may not be known. Where it is sure to be, a node that waits for
     /// another is planned without it.
     fn is_doubtful(&self, node: NodeId) -> bool;
@@ -262,7 +267,8 @@ impl Planner<'_> {
         {
             return open(parent);
         }
-        let draft = match self.request.specs.spec(node) {
+        let known = |parent: NodeId| self.result(parent).ok();
+        let draft = match self.request.specs.spec(node, &known) {
             Ok(draft) => draft,
             Err(SpecError { message, span, blames_upstream }) => {
                 let reason = Reason::Unknowable { message, span, blames_upstream };

@@ -26,7 +26,11 @@ pub fn own(
         planned.action == Action::Maybe && graph.platform(planned.node).is_some()
     });
     let found = waiting.filter_map(|planned| {
-        let draft = specs.spec(planned.node).ok()?;
+        let known = |parent: NodeId| match plan.get(parent).map(|planned| &planned.action) {
+            Some(Action::Keep { result }) => Some(result.clone()),
+            _ => None,
+        };
+        let draft = specs.spec(planned.node, &known).ok()?;
         Some((planned.node, own_of(&graph.name(planned.node), draft, plan, history)?))
     });
     found.collect()

@@ -6,10 +6,10 @@ use mabuild_lang::source::{FileId, Span};
 use super::*;
 use crate::facts::{PackagePin, Pin};
 use crate::graph::{Builder, EdgeKind, ThingKind, select};
-use crate::spec::{Op, Settings, Source, Spec, Step};
+use crate::spec::{Command, Op, Run, Settings, Source, Spec, Stage, Step};
 
 impl Specs for HashMap<NodeId, Result<DraftSpec, SpecError>> {
-    fn spec(&self, node: NodeId) -> Result<DraftSpec, SpecError> {
+    fn spec(&self, node: NodeId, _: Known<'_>) -> Result<DraftSpec, SpecError> {
         self[&node].clone()
     }
 
@@ -45,11 +45,13 @@ struct World {
 const SPAN: Span = Span { file: FileId(0), start: 0, end: 0 };
 
 fn spec(source: Source<crate::spec::Draft>, run: &str) -> DraftSpec {
+    let platform = Platform::parse("linux/amd64").unwrap();
+    let op = Op::Run(Box::new(Run::of(Command::Shell(run.into()))));
+    let step = Step { span: SPAN, text: None, op };
     Spec {
-        platform: Platform::parse("linux/amd64").unwrap(),
+        platform: platform.clone(),
         source_date: None,
-        source,
-        steps: vec![Step { span: SPAN, op: Op::Run { words: vec![run.into()], network: true } }],
+        stages: vec![Stage::of(platform, source, vec![step])],
         settings: Settings::default(),
     }
 }
@@ -195,12 +197,12 @@ fn the_place_a_package_is_fetched_from_and_spans_are_in_no_key() {
     let mut w = World::new();
     w.build(&|n| format!("sha256:{n}"));
     let mut moved = spec(pin("1"), "");
-    if let Source::Upstream(pin) = &mut moved.source
+    if let Source::Upstream(pin) = &mut moved.stages[0].source
         && let Pin::Debian(packages) = Arc::make_mut(pin)
     {
         packages[0].location = "http://two.example/y.deb".into();
     }
-    moved.steps[0].span.start = 17;
+    moved.stages[0].steps[0].span.start = 17;
     w.specs.insert(w.at("base"), Ok(moved));
     assert!(w.plan(None).is_clean());
 }
@@ -258,24 +260,22 @@ fn a_node_that_waits_knows_its_own_changes() {
 #[test]
 fn a_parent_that_is_new_is_an_own_change_and_one_that_waits_is_none() {
     let mut w = World::new();
-    let copy = |from: NodeId| Step {
-        span: SPAN,
-        op: Op::Copy(crate::spec::Copy {
-            inputs: crate::spec::Inputs::Node { node: from, sources: vec!["/x".into()] },
-            dest: "/x".into(),
-            owner: None,
-            mode: None,
-            unpack: false,
-        }),
+    let copy = |from: NodeId| {
+        let sources = vec!["/x".to_owned()];
+        let image = crate::spec::Image::Parent(from);
+        let input = crate::spec::Input::Image { image, sources: sources.clone() };
+        let copy = crate::spec::Copy::of(vec![input], sources, "/x");
+        Step { span: SPAN, text: None, op: Op::Copy(Box::new(copy)) }
     };
     let (base, mid) = (w.at("base"), w.at("mid"));
     let mut top = spec(Source::Scratch, "top");
-    top.steps = vec![copy(mid)];
+    top.stages[0].steps = vec![copy(mid)];
     w.specs.insert(w.at("top"), Ok(top.clone()));
     w.build(&|n| format!("sha256:{n}"));
     // The copy moves behind a new one, and what was made from nothing stands on a node now.
-    top.source = Source::Parent(mid);
-    top.steps.insert(0, spec(Source::Scratch, "new").steps.remove(0));
+    top.stages[0].source = Source::Parent(mid);
+    let new = spec(Source::Scratch, "new").stages[0].steps.remove(0);
+    top.stages[0].steps.insert(0, new);
     w.specs.insert(w.at("top"), Ok(top));
     w.specs.insert(base, Ok(spec(pin("2"), "")));
     assert_eq!(
@@ -283,7 +283,7 @@ fn a_parent_that_is_new_is_an_own_change_and_one_that_waits_is_none() {
         [
             "from: scratch → not built yet",
             "steps[0]:  → run",
-            "steps[0].words[0]:  → new",
+            "steps[0].shell:  → new",
             "steps[0].network:  → 1",
         ]
     );

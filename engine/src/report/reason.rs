@@ -95,7 +95,8 @@ fn subject(change: &Change) -> (Subject<'_>, &str) {
         let (name, part) = part(rest.rsplit_once('.'));
         return (Subject::Package(name), part);
     }
-    let step = field.strip_prefix("steps[").and_then(|rest| rest.split_once("].files."));
+    let is_step = field.starts_with("steps[") || field.starts_with("stages[");
+    let step = is_step.then(|| field.split_once("].files.")).flatten();
     match step {
         Some((_, path)) if [&change.before, &change.now].into_iter().flatten().any(is_copied) => {
             (Subject::File(path), "")
@@ -182,7 +183,7 @@ mod tests {
             package("libstdc++6.1.version", Some("12"), Some("13")),
             package("libstdc++6.1.sha256", a, b),
             change("steps[2].files.conf/a.txt.mode", Some("0644"), Some("0755")),
-            change("steps[2].files.conf/a.txt.content", a, b),
+            change("stages[0].steps[2].mounts[1].files.conf/a.txt.content", a, b),
         ];
         assert_eq!(summary(&changes, true), "libstdc++6.1 12 → 13; conf/a.txt differs");
         assert_eq!(summary(&changes, false), "libstdc++6.1 differs; conf/a.txt differs");

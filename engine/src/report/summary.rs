@@ -55,7 +55,8 @@ fn skipped_count(graph: &Graph, ends: &HashMap<NodeId, End>) -> usize {
 
 fn headline(summary: &Summary, skipped: usize, style: Style) -> String {
     let parts = [
-        (summary.built, "built", Tone::Good),
+        (summary.built - summary.rebased.min(summary.built), "built", Tone::Good),
+        (summary.rebased, "rebased", Tone::Good),
         (summary.kept, "up to date", Tone::Good),
         (summary.failed, "failed", Tone::Bad),
         (skipped, "skipped", Tone::Maybe),
@@ -120,6 +121,8 @@ struct Document<'a> {
 #[derive(Serialize)]
 struct SummaryDocument {
     built: usize,
+    /// Those of them whose layers were all there already.
+    rebased: usize,
     kept: usize,
     failed: usize,
     /// Platform nodes.
@@ -222,6 +225,7 @@ fn summary_document(graph: &Graph, summary: &Summary) -> SummaryDocument {
     let Phases { download, unpack, run_native, run_emulated, pack } = summary.phases;
     SummaryDocument {
         built: summary.built,
+        rebased: summary.rebased,
         kept: summary.kept,
         failed: summary.failed,
         skipped: summary.skipped,
@@ -301,6 +305,7 @@ mod tests {
             (
                 because,
                 End::Failed(Failure {
+                    point: None,
                     kind: FailureKind::Step,
                     message: "exit code 3".into(),
                     span: None,
@@ -315,7 +320,8 @@ mod tests {
 
     fn summary(graph: &Graph) -> Summary {
         Summary {
-            built: 1,
+            built: 3,
+            rebased: 2,
             kept: 1,
             failed: 1,
             skipped: 2,
@@ -335,7 +341,10 @@ mod tests {
         let text = run_text(&g, &ends(&g), &summary(&g), Style::Plain);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[0], "skipped because of tools@linux/arm64: httpd@linux/arm64");
-        assert_eq!(lines[1], "failed: 1 built, 1 up to date, 1 failed, 1 skipped in 4.20 s");
+        assert_eq!(
+            lines[1],
+            "failed: 1 built, 2 rebased, 1 up to date, 1 failed, 1 skipped in 4.20 s"
+        );
         assert_eq!(lines[2], "  1 step run, 2 reused, 3.00 MiB of layers written");
         assert_eq!(lines[3], "  busy: running emulated 2.50 s");
         assert!(lines[4].starts_with("  longest chain: ") && lines[4].contains(" → "));

@@ -9,7 +9,7 @@ use mabuild_lang::source::{FileId, Span};
 use crate::graph::{Builder, EdgeKind, Graph, NodeId, Selection, ThingKind, select};
 use crate::key::{Key, Record, key};
 use crate::plan::{History, Plan, Request, SpecError, plan, resolve};
-use crate::spec::{DraftSpec, Op, Settings, Source, Spec, Step};
+use crate::spec::{DraftSpec, Op, Settings, Source, Spec, Stage, Step};
 
 /// busybox → tools → httpd (which also copies from busybox); other. Two platforms each.
 pub fn graph() -> Graph {
@@ -67,14 +67,13 @@ fn draft(graph: &Graph, node: NodeId, edited: bool) -> DraftSpec {
     let span = Span { file: FileId(0), start: 0, end: 0 };
     let content = if edited { "old".to_owned() } else { name };
     let pair = || ("a".to_owned(), "1".to_owned());
+    let platform = graph.platform(node).unwrap().clone();
+    let source = parents.first().map_or(Source::Scratch, |p| Source::Parent(*p));
+    let op = Op::File { path: "/a".into(), content, owner: None, mode: None };
     Spec {
-        platform: graph.platform(node).unwrap().clone(),
+        platform: platform.clone(),
         source_date: None,
-        source: parents.first().map_or(Source::Scratch, |p| Source::Parent(*p)),
-        steps: vec![Step {
-            span,
-            op: Op::File { path: "/a".into(), content, owner: None, mode: None },
-        }],
+        stages: vec![Stage::of(platform, source, vec![Step { span, text: None, op }])],
         settings: Settings {
             labels: if edited { vec![] } else { vec![pair()] },
             user: edited.then(|| "nobody".to_owned()),

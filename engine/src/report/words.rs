@@ -152,6 +152,12 @@ pub fn is_index(graph: &Graph, node: NodeId) -> bool {
     graph.node(node).part == Part::Index
 }
 
+/// A step with its stage and number: `build 2/5 RUN make`.
+pub fn step(stage: &str, number: usize, of: usize, text: &str) -> String {
+    let space = if stage.is_empty() { "" } else { " " };
+    format!("{}{space}{number}/{of} {}", one_line(stage), one_line(text))
+}
+
 /// Text that is safe in one line of a terminal: escape sequences are left out, tabs and other
 /// control characters become spaces.
 pub fn one_line(text: &str) -> String {

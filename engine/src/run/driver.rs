@@ -130,6 +130,7 @@ impl Progressing<'_> {
         for planned in &plan.nodes {
             let end = match &planned.reason {
                 Reason::Unknowable { message, span, blames_upstream } => End::Failed(Failure {
+                    point: None,
                     kind: if *blames_upstream { FailureKind::Upstream } else { FailureKind::Step },
                     message: message.clone(),
                     span: *span,
@@ -149,6 +150,7 @@ impl Progressing<'_> {
         match &end {
             End::Built { executed, reused, bytes, .. } => {
                 summary.built += usize::from(platform);
+                summary.rebased += usize::from(platform && end.is_rebased());
                 summary.executed += executed;
                 summary.reused += reused;
                 summary.bytes += bytes;

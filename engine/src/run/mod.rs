@@ -1,10 +1,13 @@
 //! Runs a plan: `machine` decides (pure), `driver` does, `work` is what is done for one node.
 
 pub mod driver;
+mod log;
 pub mod machine;
+mod masks;
+mod progress;
 mod work;
 
-pub use work::Shared;
+pub use work::{Privates, Shared};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,24 +1,26 @@
 //! What is done for one node: look its key up, build it if there is no result, remember it.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use mabuild_oci::Descriptor;
 use mabuild_sandbox::CancelHandle;
 
-use crate::event::{End, Event, Failure, FailureKind, Listener, Phases};
-use crate::exec::{Built, Executor, Fault, Knobs, Outcome, Progress};
+use super::progress::NodeProgress;
+use crate::event::{End, Failure, FailureKind, Listener, Phases};
+use crate::exec::{Built, Executor, Fault, Knobs, Outcome, Private};
 use crate::graph::{Graph, NodeId, Part};
 use crate::key::{Key, Record, key};
-use crate::plan::{Specs, index_key, resolve};
+use crate::plan::{SpecError, Specs, index_key, resolve};
 use crate::publish::assemble;
 use crate::store::{At, BuildRow, ResultKind, ResultRow, Store};
 
-/// Lines of output that a failure shows.
-const TAIL: usize = 20;
+/// Gives what only the steps of a node may see.
+pub trait Privates: Send + Sync {
+    /// The secrets and agents of a node.
+    fn of(&self, node: NodeId) -> Arc<Private>;
+}
 
 /// What all tasks of a run share.
 pub struct Shared {
@@ -40,6 +42,10 @@ pub struct Shared {
     pub kept: HashMap<NodeId, Key>,
     /// Nodes that are built even when there is a result.
     pub forced: std::collections::HashSet<NodeId>,
+    /// Secrets and agents of nodes.
+    pub private: Arc<dyn Privates>,
+    /// Whether steps run again although their layers are in the store.
+    pub fresh: bool,
     /// Busy time by phase, summed over all nodes.
     pub phases: Mutex<Phases>,
 }
@@ -73,12 +79,12 @@ pub(super) fn work(
 }
 
 fn failed(fault: Fault, tail: Vec<String>, log: Option<String>) -> End {
-    let Fault { kind, message, span } = fault;
-    End::Failed(Failure { kind, message, span, tail, log })
+    let Fault { kind, message, span, point } = fault;
+    End::Failed(Failure { kind, message, span, tail, log, point })
 }
 
 fn broken(message: impl Into<String>) -> End {
-    failed(Fault { kind: FailureKind::Bug, message: message.into(), span: None }, vec![], None)
+    failed(Fault::new(FailureKind::Bug, message), vec![], None)
 }
 
 fn platform(
@@ -89,8 +95,16 @@ fn platform(
     cancel: &CancelHandle,
 ) -> End {
     let name = shared.graph.name(node);
-    let Ok(draft) = shared.specs.spec(node) else {
-        return broken(format!("{name} has no spec"));
+    let draft = match shared.specs.spec(node, &|parent| parents.get(&parent).cloned()) {
+        Ok(draft) => draft,
+        // What a Dockerfile reads may only be known now that the image below it is built.
+        Err(SpecError { message, span, blames_upstream }) => {
+            let kind = match blames_upstream {
+                true => FailureKind::Upstream,
+                false => FailureKind::Step,
+            };
+            return failed(Fault { span, ..Fault::new(kind, message) }, vec![], None);
+        }
     };
     let spec = match resolve(draft, &|p| parents.get(&p).cloned().ok_or(p)) {
         Ok(spec) => spec,
@@ -110,13 +124,20 @@ fn platform(
         }
         return End::Kept { digest: row.digest.into() };
     }
-    let progress = match NodeProgress::new(shared, node, &name, listener) {
+    let private = shared.private.of(node);
+    let path = shared.store.log_path(shared.run, &name);
+    let progress = match NodeProgress::new(node, path, listener, &private) {
         Ok(progress) => Arc::new(progress),
         Err(e) => return failed(Fault::environment(e), vec![], None),
     };
     let begun = Instant::now();
-    let knobs =
-        Knobs { cancel: cancel.clone(), threads: shared.threads, progress: progress.clone() };
+    let knobs = Knobs {
+        cancel: cancel.clone(),
+        threads: shared.threads,
+        progress: progress.clone(),
+        private,
+        fresh: shared.fresh,
+    };
     let built = match shared.executor.execute(&spec, &knobs) {
         Outcome::Done(built) => built,
         Outcome::Cancelled => return End::Cancelled,
@@ -190,94 +211,5 @@ fn index(shared: &Arc<Shared>, node: NodeId, parents: &HashMap<NodeId, Arc<str>>
             bytes: 0,
         },
         Err(e) => failed(Fault::environment(e), vec![], None),
-    }
-}
-
-/// Passes what a node does on to the listener, and its output to the log as well.
-struct NodeProgress {
-    node: NodeId,
-    listener: Arc<dyn Listener>,
-    path: std::path::PathBuf,
-    output: Mutex<Output>,
-}
-
-#[derive(Default)]
-struct Output {
-    log: Option<File>,
-    /// A line whose end has not come yet.
-    open: Vec<u8>,
-    tail: std::collections::VecDeque<String>,
-}
-
-/// Bytes after which a line is shown even without an end.
-const LONGEST_LINE: usize = 16 * 1024;
-
-impl NodeProgress {
-    fn new(
-        shared: &Shared,
-        node: NodeId,
-        name: &str,
-        listener: &Arc<dyn Listener>,
-    ) -> Result<Self, String> {
-        let path = shared.store.log_path(shared.run, name);
-        let made = path.parent().map(std::fs::create_dir_all).transpose();
-        let log = made
-            .and_then(|_| File::create(&path))
-            .map_err(|e| format!("cannot write the log {}: {e}", path.display()))?;
-        let output = Mutex::new(Output { log: Some(log), ..Output::default() });
-        Ok(Self { node, listener: listener.clone(), path, output })
-    }
-
-    fn line(&self, output: &mut Output, bytes: &[u8]) {
-        let line = String::from_utf8_lossy(bytes).trim_end_matches('\r').to_owned();
-        if output.tail.len() == TAIL {
-            output.tail.pop_front();
-        }
-        output.tail.push_back(line.clone());
-        self.listener.event(&Event::Output { node: self.node, line });
-    }
-
-    /// Shows what is left of the last line; gives the last lines and the log.
-    fn finish(&self) -> (Vec<String>, Option<String>) {
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = std::mem::take(&mut output.open);
-        if !open.is_empty() {
-            self.line(&mut output, &open);
-        }
-        output.log = None;
-        let log = Some(self.path.display().to_string());
-        (output.tail.iter().cloned().collect(), log)
-    }
-}
-
-impl Progress for NodeProgress {
-    fn step(&self, number: usize, of: usize, text: &str, cached: bool) {
-        if !cached {
-            self.log(format!("# {number}/{of} {text}\n").as_bytes());
-        }
-        let text = text.to_owned();
-        self.listener.event(&Event::Step { node: self.node, number, of, text, cached });
-    }
-
-    fn output(&self, bytes: &[u8]) {
-        self.log(bytes);
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        for piece in bytes.split_inclusive(|b| *b == b'\n') {
-            output.open.extend_from_slice(piece);
-            if piece.ends_with(b"\n") || output.open.len() > LONGEST_LINE {
-                let line = std::mem::take(&mut output.open);
-                self.line(&mut output, line.strip_suffix(b"\n").unwrap_or(&line));
-            }
-        }
-    }
-}
-
-impl NodeProgress {
-    fn log(&self, bytes: &[u8]) {
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        // A log that cannot be written any more (a full disk) must not fail the build.
-        if output.log.as_mut().is_some_and(|log| log.write_all(bytes).is_err()) {
-            output.log = None;
-        }
     }
 }

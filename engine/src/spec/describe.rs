@@ -1,6 +1,6 @@
 //! Instructions as one line of text, as they are written in the file.
 
-use super::{Copy, Inputs, Op, Stage};
+use super::{Arg, Command, Copy, Op, Phase, Program, Run, Step};
 
 /// Longest content that is shown.
 const SHOWN: usize = 120;
@@ -14,35 +14,64 @@ fn quoted(out: &mut String, text: &str) {
     out.push_str(&format!("{shown:?}"));
 }
 
-impl<S: Stage<Files = std::sync::Arc<crate::facts::FileSet>>> Op<S> {
-    /// The instruction as one line; long texts are shortened.
+impl<P: Phase> Step<P> {
+    /// The instruction as one line: as it is written, else by what it does.
     pub fn describe(&self) -> String {
+        self.text.clone().unwrap_or_else(|| self.op.describe())
+    }
+}
+
+impl<P: Phase> Op<P> {
+    /// The instruction as one line, in the form of a description; long texts are shortened.
+    fn describe(&self) -> String {
         let mut out = String::new();
-        let (name, words): (&str, Vec<&str>) = match self {
-            Op::Copy(Copy { inputs, dest, unpack, .. }) => {
-                let mut words: Vec<&str> = match inputs {
-                    Inputs::Context(set) => set.matches.iter().map(|m| m.path.as_str()).collect(),
-                    Inputs::Node { sources, .. } => sources.iter().map(String::as_str).collect(),
+        let list = |words: &'_ [String]| -> Vec<String> { words.to_vec() };
+        let pairs = |pairs: &[(String, String)]| -> Vec<String> {
+            pairs.iter().flat_map(|(name, value)| [name.clone(), value.clone()]).collect()
+        };
+        let command = |command: &Command| match command {
+            Command::Shell(text) => vec![text.clone()],
+            Command::Exec(words) => words.clone(),
+        };
+        let (name, words): (&str, Vec<String>) = match self {
+            Self::Copy(copy) => {
+                let Copy { add, sources, dest, .. } = &**copy;
+                let words = sources.iter().chain([dest]).cloned().collect();
+                (if *add { "add" } else { "copy" }, words)
+            }
+            Self::File { path, content, .. } => ("file", vec![path.clone(), content.clone()]),
+            Self::Mkdir { paths, .. } => ("mkdir", list(paths)),
+            Self::Symlink { target, path } => ("symlink", vec![target.clone(), path.clone()]),
+            Self::Remove { paths } => ("remove", list(paths)),
+            Self::Run(run) => {
+                let Run { program, .. } = &**run;
+                let words = match program {
+                    Program::Command(words) => command(words),
+                    Program::Script { content, .. } => vec![content.clone()],
                 };
-                words.push(dest);
-                (if *unpack { "add" } else { "copy" }, words)
+                ("run", words)
             }
-            Op::File { path, content, .. } => ("file", vec![path, content]),
-            Op::Mkdir { paths, .. } => ("mkdir", paths.iter().map(String::as_str).collect()),
-            Op::Symlink { target, path } => ("symlink", vec![target, path]),
-            Op::Remove { paths } => ("remove", paths.iter().map(String::as_str).collect()),
-            Op::Run { words, .. } => ("run", words.iter().map(String::as_str).collect()),
-            Op::Env(pairs) => {
-                ("env", pairs.iter().flat_map(|(n, v)| [n.as_str(), v.as_str()]).collect())
+            Self::Env(of) => ("env", pairs(of)),
+            Self::Label(of) => ("label", pairs(of)),
+            Self::Workdir(path) => ("workdir", vec![path.clone()]),
+            Self::User(user) => ("user", vec![user.clone()]),
+            Self::Shell(words) => ("shell", list(words)),
+            Self::Arg(list) => {
+                let words = |arg: &Arg| [Some(arg.name.clone()), arg.value.clone()];
+                ("arg", list.iter().flat_map(words).flatten().collect())
             }
-            Op::Workdir(path) => ("workdir", vec![path]),
-            Op::User(user) => ("user", vec![user]),
-            Op::Shell(words) => ("shell", words.iter().map(String::as_str).collect()),
-            Op::Arg(name, value) => ("arg", vec![name, value]),
+            Self::Expose(ports) => ("expose", list(ports)),
+            Self::Volume(paths) => ("volume", list(paths)),
+            Self::Entrypoint(words) => ("entrypoint", command(words)),
+            Self::Cmd(words) => ("cmd", command(words)),
+            Self::StopSignal(signal) => ("stop-signal", vec![signal.clone()]),
+            Self::Healthcheck(check) => ("healthcheck", list(&check.test)),
+            Self::Onbuild(trigger) => ("onbuild", vec![trigger.clone()]),
+            Self::Maintainer(author) => ("maintainer", vec![author.clone()]),
         };
         out.push_str(name);
         for word in words {
-            quoted(&mut out, word);
+            quoted(&mut out, &word);
         }
         out
     }

@@ -36,6 +36,12 @@ impl Store {
         Ok(path)
     }
 
+    /// Where the files of a git repository are or belong, by a name for what they are. They are
+    /// whole when the folder has a file `done`.
+    pub fn git_path(&self, name: &str) -> PathBuf {
+        self.own("downloads/git").join(file_name(name))
+    }
+
     /// A folder in which the download of a digest has a name of its own, `name`.
     pub fn named_download(&self, digest: &str, name: &str) -> Result<PathBuf> {
         let folder = self.own("downloads/named").join(file_name(digest));

@@ -2,8 +2,8 @@
 //!
 //! Images that a root or `index.json` names are kept with all they need: manifests, configs,
 //! layers, layer indexes and trees. Everything else that was built goes, the young only when no
-//! age is asked for. Downloads, emulators and logs are reached by no image: they go by the time
-//! of their last use. Of the history old runs go, with what was hashed for them alone.
+//! age is asked for. Downloads, emulators, logs and the folders of cache mounts are reached by no
+//! image: they go by the time of their last use. Of the history old runs go, with what was hashed for them alone.
 
 use std::collections::HashSet;
 use std::fs::Metadata;
@@ -16,7 +16,7 @@ use rusqlite::TransactionBehavior;
 use super::{Result, Store, StoreError, file_name, locks, temp};
 
 const DAY: i64 = 86_400;
-/// Days that downloads, emulators and logs are kept for when no age is asked for.
+/// Days that downloads, emulators, logs and cache mounts are kept for when no age is asked for.
 const CACHE_DAYS: i64 = 30;
 
 /// Where the layout has blobs that are not finished.
@@ -26,9 +26,10 @@ const INGEST: &str = ".ingest";
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GcRequest {
     /// Days that something must not have been used for; none takes builds of any age, and
-    /// downloads and logs of 30 days.
+    /// downloads, logs and cache mounts of 30 days.
     pub older_than_days: Option<u32>,
-    /// Whether downloads, emulators and logs go whatever their age, unless one is given.
+    /// Whether downloads, emulators, logs and cache mounts go whatever their age, unless one is
+    /// given.
     pub all: bool,
     /// Whether to count only.
     pub dry_run: bool,
@@ -103,6 +104,14 @@ impl Store {
                 sweep.aged(&path, cached)?;
             }
         }
+        for path in grandchildren(&self.own("caches"))? {
+            // What is in a cache may belong to ids that may not be looked at; its mark is ours, and
+            // is written anew with each use.
+            match std::fs::metadata(path.join("done")) {
+                Ok(done) if done.mtime() > cached => {}
+                _ => sweep.tree(&path)?,
+            }
+        }
         for path in temp::dead(&self.own("tmp"))? {
             sweep.tree(&path)?;
         }
@@ -132,7 +141,7 @@ impl Store {
             out.push(Usage { kind, files: total.files, bytes: total.bytes });
         };
         add("blobs", &[self.dir().join("blobs")]);
-        for kind in ["trees", "downloads", "emulators", "indexes", "logs"] {
+        for kind in ["trees", "downloads", "caches", "emulators", "indexes", "logs"] {
             add(kind, &[self.own(kind)]);
         }
         add("temporary", &[self.own("tmp"), self.own("damaged"), self.dir().join(INGEST)]);

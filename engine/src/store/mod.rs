@@ -121,6 +121,11 @@ impl Store {
         self.own("trees").join(file_name(id_mode)).join(file_name(chain_id))
     }
 
+    /// The folder of a cache mount, as an id map sees it.
+    pub fn cache_path(&self, id_mode: &str, name: &str) -> PathBuf {
+        self.own("caches").join(file_name(id_mode)).join(name)
+    }
+
     /// Where the log of a node in a run belongs. The folder may have to be made.
     pub fn log_path(&self, run: i64, node: &str) -> PathBuf {
         self.own("logs").join(run.to_string()).join(format!("{}.log", file_name(node)))

@@ -315,12 +315,23 @@ fn gc_leaves_the_young_and_removes_old_downloads_and_logs() {
         dry_run: false,
         now: written + days * day,
     };
+    let cache = store.cache_path("single", "npm-0");
+    let broken = store.cache_path("single", "pip-0");
+    for cache in [&cache, &broken] {
+        std::fs::create_dir_all(cache.join("fs")).unwrap();
+        std::fs::write(cache.join("fs/kept"), "12345").unwrap();
+    }
+    std::fs::write(cache.join("done"), "").unwrap();
+    let of_caches = store.du().unwrap().into_iter().find(|u| u.kind == "caches").unwrap();
+    assert_eq!((of_caches.files, of_caches.bytes), (3, 10));
     store.gc(&request(6, false, Some(7)), &no_remover).unwrap();
+    // Nobody makes it whole any more.
+    assert!(cache.exists() && !broken.exists());
     assert!(store.layout().has(&gone) && download.exists());
     store.gc(&request(8, false, None), &no_remover).unwrap();
-    assert!(!store.layout().has(&gone) && download.exists() && log.exists());
+    assert!(!store.layout().has(&gone) && download.exists() && log.exists() && cache.exists());
     store.gc(&request(31, false, None), &no_remover).unwrap();
-    assert!(!download.exists() && !log.exists());
+    assert!(!download.exists() && !log.exists() && !cache.exists());
 }
 
 #[test]

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use mabuild_oci::Digest;
 use rayon::prelude::*;
 use tokio::task::JoinSet;
 
-use super::http::Expected;
-use super::{Shared, Tracking, is_address, upstream};
-use crate::facts::{FactError, Facts, FileFact, FileKind, FileSet, FilesAsk, Match, UpstreamAsk};
-use crate::key::file_set_digest;
+use super::{Shared, Tracking, added, upstream};
+use crate::facts::{ContextAsk, FactError, Facts, FileSet, FilesAsk, UpstreamAsk};
 
 /// Finds everything out: contexts are read while upstreams are asked. Asks should not repeat.
 pub fn find_facts(tracking: &Tracking, files: Vec<FilesAsk>, upstreams: Vec<UpstreamAsk>) -> Facts {
@@ -28,8 +25,13 @@ enum Answer {
 
 async fn find(shared: Arc<Shared>, files: Vec<FilesAsk>, upstreams: Vec<UpstreamAsk>) -> Facts {
     let mut tasks: JoinSet<Vec<Answer>> = JoinSet::new();
-    let (fetched, local): (Vec<_>, Vec<_>) =
-        files.into_iter().partition(|ask| ask.sources.iter().any(|s| is_address(s)));
+    let (mut fetched, mut local) = (Vec::new(), Vec::new());
+    for ask in files {
+        match ask {
+            FilesAsk::Context(ask) => local.push(ask),
+            other => fetched.push(other),
+        }
+    }
     for ask in upstreams {
         let shared = shared.clone();
         tasks.spawn(async move {
@@ -40,18 +42,25 @@ async fn find(shared: Arc<Shared>, files: Vec<FilesAsk>, upstreams: Vec<Upstream
     for ask in fetched {
         let shared = shared.clone();
         tasks.spawn(async move {
-            let answer = add(&shared, &ask).await.map(Arc::new);
+            let answer = match &ask {
+                FilesAsk::Url { location, checksum } => {
+                    added::file(&shared, location, checksum.as_deref()).await
+                }
+                FilesAsk::Git(ask) => added::repository(&shared, ask).await,
+                FilesAsk::Context(ask) => shared.contexts.files(ask),
+            };
+            let answer = answer.map(Arc::new);
             vec![Answer::Files(ask, answer)]
         });
     }
     if !local.is_empty() {
         tasks.spawn_blocking(move || {
-            let read = |ask: FilesAsk| {
+            let read = |ask: ContextAsk| {
                 let answer = shared.contexts.files(&ask).map(Arc::new);
-                Answer::Files(ask, answer)
+                Answer::Files(FilesAsk::Context(ask), answer)
             };
             // While one thread asks the store, others look at folders.
-            let share = |asks: Vec<FilesAsk>| {
+            let share = |asks: Vec<ContextAsk>| {
                 shared.contexts.recall(asks.iter().map(|ask| &ask.context));
                 asks.into_iter().map(read).collect::<Vec<Answer>>()
             };
@@ -70,49 +79,4 @@ async fn find(shared: Arc<Shared>, files: Vec<FilesAsk>, upstreams: Vec<Upstream
         }
     }
     facts
-}
-
-/// The file that an `add` of an address copies. Docker gives such a file mode 0600.
-async fn add(shared: &Arc<Shared>, ask: &FilesAsk) -> Result<FileSet, String> {
-    let [source] = ask.sources.as_slice() else {
-        return Err("an address must be the only source of its `add`; write one `add` for each \
-                    file"
-            .to_owned());
-    };
-    let Some(checksum) = &ask.checksum else {
-        return Err(format!(
-            "{} is fetched without a checksum, so nobody could tell whether it was exchanged; \
-             add checksum=\"sha256:…\"",
-            super::http::mask(source)
-        ));
-    };
-    let digest = Digest::parse(checksum).map_err(|e| e.to_string())?;
-    let name = file_name(source).ok_or_else(|| {
-        format!("{} names no file; end the address with a file name", super::http::mask(source))
-    })?;
-    let path = shared.download(source, Expected { digest, size: None }).await;
-    let path = path.map_err(|e| e.message)?;
-    let store = shared.store.clone();
-    let hashed = tokio::task::spawn_blocking(move || {
-        let folder = store.named_download(&digest.to_string(), &name).map_err(|e| e.to_string())?;
-        let failed = |e: std::io::Error| format!("cannot read {}: {e}", path.display());
-        let mut hasher = blake3::Hasher::new();
-        let file = std::fs::File::open(&path).map_err(failed)?;
-        let size = hasher.update_reader(file).map_err(failed)?.count();
-        let kind = FileKind::File { digest: *hasher.finalize().as_bytes(), size };
-        Ok((folder, FileFact { path: name, mode: 0o600, kind }))
-    });
-    let (folder, file) = hashed.await.map_err(|e| e.to_string()).flatten()?;
-    let found = Match { path: file.path.clone(), files: vec![file], directory: false };
-    let matches = vec![found];
-    let root = folder.to_string_lossy().as_ref().into();
-    Ok(FileSet { root, digest: file_set_digest(&matches), matches })
-}
-
-/// The last part of an address's path, when it can be the name of a file.
-fn file_name(address: &str) -> Option<String> {
-    let end = address.find(['?', '#']).unwrap_or(address.len());
-    let (_, path) = address.get(..end)?.split_once("://")?;
-    let (_, name) = path.rsplit_once('/')?;
-    (!matches!(name, "" | "." | "..") && !name.contains('\0')).then(|| name.to_owned())
 }

@@ -5,12 +5,15 @@
 //! rayon. Nothing that was not verified gets into the store: archives and packages by digest,
 //! Debian's metadata by signature.
 
+mod added;
 mod apt;
 mod context;
 mod emulator;
 mod find;
+mod git;
 mod http;
 mod local;
+mod registry;
 mod upstream;
 
 #[cfg(test)]
@@ -27,6 +30,7 @@ use tokio::runtime::Runtime;
 use crate::facts::FactError;
 use crate::store::Store;
 pub use apt::AptSources;
+pub use context::Hidden;
 pub use find::find_facts;
 pub use http::{FetchError, HttpOptions};
 
@@ -36,7 +40,7 @@ pub type OnDownload = dyn Fn(&str, u64, Option<u64>) + Send + Sync;
 /// What a [`Tracking`] starts from.
 #[derive(Clone, Debug)]
 pub struct TrackOptions {
-    /// Environment: proxies and `DEBIAN_MIRROR`.
+    /// Environment: proxies, `DEBIAN_MIRROR`, and where docker keeps logins: `DOCKER_CONFIG`, `HOME`.
     pub env: BTreeMap<String, String>,
     /// Unix seconds.
     pub now: i64,
@@ -63,6 +67,7 @@ struct Shared {
     contexts: context::Contexts,
     sources: OnceLock<Vec<Source>>,
     debian: upstream::DebianRun,
+    registry: OnceLock<Result<mabuild_registry::Client, FactError>>,
     on_download: RwLock<Option<Arc<OnDownload>>>,
 }
 
@@ -104,6 +109,7 @@ impl Tracking {
             options,
             sources: OnceLock::new(),
             debian: upstream::DebianRun::default(),
+            registry: OnceLock::new(),
             on_download: RwLock::new(None),
         };
         Ok(Self { shared: Arc::new(shared), runtime: Some(runtime) })
@@ -116,7 +122,8 @@ impl Tracking {
 
     /// Bytes that came over the network so far.
     pub fn downloaded(&self) -> u64 {
-        self.shared.client.downloaded()
+        let registry = self.shared.registry.get().and_then(|made| made.as_ref().ok());
+        self.shared.client.downloaded() + registry.map_or(0, mabuild_registry::Client::received)
     }
 
     /// Brings a pinned file into the store, from a path or an address, and gives its place there.
@@ -124,6 +131,13 @@ impl Tracking {
     pub fn fetch(&self, digest: &str, location: &str) -> Result<PathBuf, FactError> {
         let (digest, location) = (digest.to_owned(), location.to_owned());
         self.block(|shared| async move { shared.fetch(&digest, &location).await })?
+    }
+
+    /// Brings an image of a registry into the store's layout: the manifest of a digest, and what it
+    /// refers to. `location` is the complete reference it was found by.
+    pub fn pull(&self, manifest: &str, location: &str) -> Result<(), FactError> {
+        let (manifest, location) = (manifest.to_owned(), location.to_owned());
+        self.block(|shared| async move { registry::pull(&shared, &manifest, &location).await })?
     }
 
     /// A folder with the static emulators `qemu-TARGET` of `targets` (`aarch64`, `arm`, …) that
@@ -198,14 +212,18 @@ impl Shared {
         expected: http::Expected,
         name: &str,
     ) -> Result<PathBuf, FetchError> {
+        self.client.download(url, expected, &self.store, &*self.progress(name)).await
+    }
+
+    /// Tells the listener of the progress of something with this name.
+    fn progress(&self, name: &str) -> Box<http::Progress> {
         let listener = self.on_download.read().unwrap_or_else(PoisonError::into_inner).clone();
         let name = name.to_owned();
-        let progress = move |done, total| {
+        Box::new(move |done, total| {
             if let Some(listener) = &listener {
                 listener(&name, done, total);
             }
-        };
-        self.client.download(url, expected, &self.store, &progress).await
+        })
     }
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Dockerfile, Located, Mode, NamedContext, NodeRef, Secret, Settings, Test, Text};
+use super::{
+    Build, Dockerfile, Located, Mode, NamedContext, NodeRef, Secret, Settings, Test, Text,
+};
 use crate::platform::Platform;
 use crate::source::{Span, Spanned};
 
@@ -22,17 +24,9 @@ pub struct Image {
     pub from: Option<Spanned<NodeRef>>,
     /// Nodes that steps copy from; [`Copy::from`] is an index of these.
     pub copies: Arc<[Option<Spanned<NodeRef>>]>,
-    /// What its Dockerfile needs from outside, each node once.
-    pub stages: Arc<[Needed]>,
-}
-
-/// A node that a Dockerfile names.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Needed {
-    /// The node, with its place in the Dockerfile.
-    pub node: Spanned<NodeRef>,
-    /// Whether a stage begins with it; otherwise files are copied or mounted out of it.
-    pub is_from: bool,
+    /// How its Dockerfile builds it, one for each of `platforms` in their order; those that are
+    /// equal are shared. Empty without a Dockerfile, and where it has errors.
+    pub builds: Arc<[Arc<Build>]>,
 }
 
 /// What an image says, templates put in: the same for all its variants and platforms.

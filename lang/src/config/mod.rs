@@ -16,15 +16,16 @@ use std::sync::Arc;
 
 pub use base::{Base, BaseSource, Debian, Follow, OciLayout, RegistryBase, Rootfs, Trim, Variant};
 pub use builder::{Builder, Tls, Worker};
-pub use dockerfile::{ContextSource, Dockerfile, Mode, NamedContext};
+pub use dockerfile::{Build, ContextSource, Dockerfile, Mode, Named, NamedContext, Place, Recipe};
 pub use hook::{Event, Hook};
-pub use image::{Body, Copy, Image, Needed, Network, Override, Run, Step, StepOp};
+pub use image::{Body, Copy, Image, Network, Override, Run, Step, StepOp};
 pub use located::Located;
 pub use secret::{Secret, SecretSource};
 pub use settings::{Settings, overlay_args};
 pub use tests::{Check, Expect, Test};
 pub use text::{Part, PlatformField, Text};
 
+use crate::platform::Platform;
 use crate::source::Spanned;
 
 /// Index of a base in [`Config::bases`].
@@ -59,6 +60,8 @@ pub struct Config {
     pub hooks: Vec<Hook>,
     /// Where a `publish` without a host goes, `HOST[:PORT][/PATH]`.
     pub registry: Option<Spanned<String>>,
+    /// The machine's own platform, which `BUILDPLATFORM` means in Dockerfiles.
+    pub build_platform: Platform,
 }
 
 /// A named list of nodes.

@@ -1,9 +1,11 @@
 //! Images of registries that no `base` declares: each becomes a base of its own.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::config::{Base, BaseId, BaseSource, Config, NodeRef, RegistryBase, Settings, Text};
+use crate::config::{
+    Base, BaseId, BaseSource, Build, Config, NodeRef, RegistryBase, Settings, Text,
+};
 use crate::diag::Diagnostic;
 use crate::platform::Platform;
 use crate::reference;
@@ -53,29 +55,53 @@ impl Outside {
     }
 }
 
-/// Gives each of these bases the platforms of all that stand on it.
+/// Gives each of these bases the platforms that are asked of it.
 pub(crate) fn platforms(config: &mut Config) {
-    let mut users: HashMap<u32, Vec<Platform>> = HashMap::new();
+    let mut users = Users { bases: &config.bases, platforms: HashMap::new() };
+    // Variants that are built alike ask for the same.
+    let mut met: HashSet<(*const Arc<Build>, Option<NodeRef>)> = HashSet::new();
     for image in &config.images {
-        let copies = image.copies.iter().flatten();
-        let stages = image.stages.iter().map(|needed| &needed.node);
-        for node in image.from.iter().chain(copies).chain(stages) {
-            if let NodeRef::Base(id) = node.value
-                && config.bases.get(id.0 as usize).is_some_and(|base| base.implicit)
-            {
-                let known = users.entry(id.0).or_default();
-                for platform in image.platforms.iter() {
-                    if !known.contains(&platform.value) {
-                        known.push(platform.value.clone());
-                    }
-                }
-            }
+        for node in image.copies.iter().flatten() {
+            users.add(node.value, image.platforms.iter().map(|platform| &platform.value));
+        }
+        let from = image.from.as_ref().map(|from| from.value);
+        if !image.builds.is_empty() && !met.insert((image.builds.as_ptr(), from)) {
+            continue;
+        }
+        let named = || image.builds.iter().flat_map(|build| build.nodes());
+        // Where the Dockerfile names what `from` does, it says for which platforms.
+        if let Some(from) = from.filter(|from| named().all(|(node, _)| node != *from)) {
+            users.add(from, image.platforms.iter().map(|platform| &platform.value));
+        }
+        for (node, place) in named() {
+            users.add(node, [&place.platform]);
         }
     }
-    for (id, platforms) in users {
+    for (id, platforms) in users.platforms {
         if let Some(base) = config.bases.get_mut(id as usize) {
             let span = base.span;
             base.platforms = platforms.into_iter().map(|p| Spanned::new(p, span)).collect();
+        }
+    }
+}
+
+/// The platforms that are asked of bases that no file declares.
+struct Users<'c> {
+    bases: &'c [Base],
+    platforms: HashMap<u32, Vec<Platform>>,
+}
+
+impl Users<'_> {
+    fn add<'p>(&mut self, node: NodeRef, platforms: impl IntoIterator<Item = &'p Platform>) {
+        let NodeRef::Base(id) = node else { return };
+        if !self.bases.get(id.0 as usize).is_some_and(|base| base.implicit) {
+            return;
+        }
+        let known = self.platforms.entry(id.0).or_default();
+        for platform in platforms {
+            if !known.contains(platform) {
+                known.push(platform.clone());
+            }
         }
     }
 }

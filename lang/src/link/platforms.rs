@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::config::{Body, Config, Image, NodeRef, PlatformField, StepOp};
+use crate::config::{Body, Config, NodeRef, PlatformField};
 use crate::decode::Use;
 use crate::decode::platforms::Asked;
 use crate::diag::Diagnostic;
 use crate::platform::Platform;
 use crate::source::{Span, Spanned};
+
+use super::images::Stand;
 
 pub(crate) type List = Arc<[Spanned<Platform>]>;
 
@@ -35,8 +37,8 @@ pub(crate) struct Wish<'a> {
     pub asked: &'a Wished,
     /// Default of its file.
     pub default: Option<&'a List>,
-    /// Whether its `from` names nothing, on purpose: `scratch`.
-    pub scratch: bool,
+    /// What it stands on.
+    pub stand: &'a Stand,
 }
 
 /// Fills in the platforms; shares lists where they are the same.
@@ -68,68 +70,44 @@ impl Platforms {
         }
     }
 
-    /// Platforms of an image whose parent has its own already.
+    /// Platforms of an image that stands on a node which has its own already.
     pub fn image(
         &mut self,
-        at: usize,
+        name: Span,
         wish: &Wish<'_>,
         config: &Config,
         out: &mut Vec<Diagnostic>,
     ) -> List {
-        let Some(image) = config.images.get(at) else { return Arc::from([]) };
-        let parent = image.from.as_ref().and_then(|from| of(config, from.value));
-        // A parent without platforms was reported itself.
-        let parent = parent.filter(|(_, list, _)| !list.is_empty());
-        let name = &image.body.name;
-        let list = match wish.asked {
-            Wished::Own(list) => {
-                if let (Some(parent), Some(from)) = (parent, &image.from) {
-                    for platform in list.iter() {
-                        lacks(platform, parent, from.span, "is built from", &name.value, out);
-                    }
-                }
-                list.clone()
-            }
-            Wished::Inherited => self.inherited(wish, parent, name.span, out),
+        match wish.asked {
+            Wished::Own(list) => list.clone(),
+            Wished::Inherited => self.inherited(wish, config, name, out),
             Wished::Except(except) => {
-                let list = self.inherited(wish, parent, name.span, out);
+                let list = self.inherited(wish, config, name, out);
                 if list.is_empty() { list } else { self.except(&list, except, out) }
             }
-        };
-        let mut only = None;
-        for (at, copy) in image.copies.iter().enumerate() {
-            let Some(copy) = copy else { continue };
-            let Some(from) = of(config, copy.value) else { continue };
-            let (_, had, _) = from;
-            if had.is_empty() || Arc::ptr_eq(had, &list) {
-                continue;
-            }
-            let only = only.get_or_insert_with(|| copied_on(image));
-            let copied = |p: &Platform| only.get(&at).is_none_or(|only| has(only, p));
-            if let Some(platform) = list.iter().find(|p| !has(had, &p.value) && copied(&p.value)) {
-                lacks(platform, from, copy.span, "copies from", &name.value, out);
-            }
         }
-        list
     }
 
     fn inherited(
         &mut self,
         wish: &Wish<'_>,
-        parent: Option<(&str, &List, Span)>,
+        config: &Config,
         name: Span,
         out: &mut Vec<Diagnostic>,
     ) -> List {
+        let (parent, nowhere) = match wish.stand {
+            // An image of a registry has what is asked of it.
+            Stand::Node(node) => (of(config, node.value), of(config, node.value).is_none()),
+            Stand::Nothing => (None, true),
+            Stand::Unknown => (None, false),
+        };
+        // A parent without platforms was reported itself.
+        let parent = parent.filter(|(_, list, _)| !list.is_empty());
         let Some(default) = wish.default else {
-            return match parent {
-                Some((_, list, _)) => list.clone(),
-                None => {
-                    if wish.scratch {
-                        out.push(none(name, "this image"));
-                    }
-                    Arc::from([])
-                }
-            };
+            if nowhere {
+                out.push(none(name, "this image"));
+            }
+            return parent.map_or_else(|| Arc::from([]), |(_, list, _)| list.clone());
         };
         let Some((parent_name, had, place)) = parent else { return default.clone() };
         let list = self.narrow(default, had);
@@ -178,18 +156,8 @@ impl Platforms {
     }
 }
 
-/// The copies that are done on some platforms alone, by their number, with these platforms.
-fn copied_on(image: &Image) -> HashMap<usize, &[Spanned<Platform>]> {
-    let steps = image.body.steps.iter();
-    let copies = steps.filter_map(|step| match &step.op {
-        StepOp::Copy(copy) | StepOp::Add(copy) => Some((copy.from?, step.only.as_deref()?)),
-        _ => None,
-    });
-    copies.collect()
-}
-
 /// Name, platforms and place of a node.
-fn of(config: &Config, node: NodeRef) -> Option<(&str, &List, Span)> {
+pub(super) fn of(config: &Config, node: NodeRef) -> Option<(&str, &List, Span)> {
     match node {
         NodeRef::Base(id) => {
             config.base(id).map(|base| (&*base.name.value, &base.platforms, base.name.span))
@@ -200,11 +168,11 @@ fn of(config: &Config, node: NodeRef) -> Option<(&str, &List, Span)> {
     }
 }
 
-fn has(list: &[Spanned<Platform>], platform: &Platform) -> bool {
+pub(super) fn has(list: &[Spanned<Platform>], platform: &Platform) -> bool {
     list.iter().any(|known| known.value == *platform)
 }
 
-fn names(list: &[Spanned<Platform>]) -> String {
+pub(super) fn names(list: &[Spanned<Platform>]) -> String {
     let names: Vec<String> = list.iter().take(20).map(|p| p.value.to_string()).collect();
     names.join(", ")
 }
@@ -217,34 +185,6 @@ fn none(name: Span, what: &str) -> Diagnostic {
         "needs platforms",
     )
     .help("write `platforms \"linux/amd64\" …` in its block, or at the top of the file for all")
-}
-
-/// Reports that a node lacks a platform that one above it asks for.
-fn lacks(
-    platform: &Spanned<Platform>,
-    (name, had, place): (&str, &List, Span),
-    edge: Span,
-    verb: &str,
-    image: &str,
-    out: &mut Vec<Diagnostic>,
-) {
-    if has(had, &platform.value) {
-        return;
-    }
-    out.push(
-        Diagnostic::error(
-            "mabuild::lang::platform",
-            platform.span,
-            format!("`{name}` has no `{}`, which `{image}` asks for", platform.value),
-            "asked for here",
-        )
-        .and(edge, format!("`{image}` {verb} `{name}`"))
-        .and(place, format!("has {}", names(had)))
-        .help(format!(
-            "give `{image}` only `platforms` that `{name}` has, or add `{}` to `{name}`",
-            platform.value
-        )),
-    );
 }
 
 /// A list without some platforms.

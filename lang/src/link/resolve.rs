@@ -55,6 +55,14 @@ impl<'a> Resolver<'a> {
         matches!(target, Some(Target::Node(_) | Target::Family(_) | Target::Broken))
     }
 
+    /// The image with a matrix that has a name.
+    pub fn family(&self, name: &str) -> Option<&Family> {
+        match self.names.get(split(name).0)? {
+            Target::Family(at) => self.families.get(at),
+            Target::Node(_) | Target::Group(_) | Target::Broken => None,
+        }
+    }
+
     /// What publishes under a reference.
     pub fn published(&self, name: &str) -> Option<NodeRef> {
         self.published.get(&reference::normal(name)).copied()

@@ -207,7 +207,7 @@ fn values_from_outside() {
     let vars = Vars {
         set: BTreeMap::from(set),
         env: BTreeMap::from([("DEBUG".to_owned(), "yes".to_owned())]),
-        date: None,
+        ..Vars::default()
     };
     let loaded = load("mabuild.kdl", &memory(&[("mabuild.kdl", text)]), &vars);
     insta::assert_snapshot!("outside", rendered(&loaded));

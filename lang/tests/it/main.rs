@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails the test that calls it")]
 
 mod bad;
+mod bad_builds;
 mod bad_nouns;
 mod bad_references;
 mod bad_variants;
+mod builds;
 mod format;
 mod good;
 mod good_nouns;
@@ -23,9 +25,13 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 pub struct Memory(BTreeMap<String, Vec<u8>>);
 
 impl Files for Memory {
-    /// A Dockerfile that is not among the files is of an empty image.
+    /// A Dockerfile that is not among the files is of an empty image; it uses the secrets of tests.
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
-        let empty = path.contains("Dockerfile").then(|| b"FROM scratch AS run\n".to_vec());
+        let mut text = "FROM scratch AS run\n".to_owned();
+        for id in ["netrc", "/etc/key", "s", "x"] {
+            text.push_str(&format!("RUN --mount=type=secret,id={id} [\"/x\"]\n"));
+        }
+        let empty = path.contains("Dockerfile").then(|| text.into_bytes());
         self.0.get(path).cloned().or(empty).ok_or_else(|| "no such file".to_owned())
     }
 

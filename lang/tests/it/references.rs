@@ -27,13 +27,15 @@ fn name(config: &Config, node: NodeRef) -> String {
 /// What the Dockerfile of an image needs, `from` marked.
 fn needs(config: &Config, image: &str) -> Vec<String> {
     let image = config.images.iter().find(|i| &*i.name == image).unwrap();
-    let stages = image.stages.iter();
-    stages
-        .map(|needed| {
-            let verb = if needed.is_from { "from" } else { "copy" };
-            format!("{verb} {}", name(config, needed.node.value))
-        })
-        .collect()
+    let mut needs: Vec<String> = Vec::new();
+    for (node, place) in image.builds.iter().flat_map(|build| build.nodes()) {
+        let verb = if place.is_from { "from" } else { "copy" };
+        let need = format!("{verb} {}", name(config, node));
+        if !needs.contains(&need) {
+            needs.push(need);
+        }
+    }
+    needs
 }
 
 #[test]

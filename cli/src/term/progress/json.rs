@@ -32,9 +32,9 @@ impl Json {
                 let node = self.names.get(*node);
                 json!({"event": "node-started", "node": node, "expected": expected})
             }
-            Event::Step { node, number, of, text, cached } => json!({
-                "event": "step", "node": self.names.get(*node), "number": number, "of": of,
-                "text": text, "cached": cached,
+            Event::Step { node, stage, number, of, text, cached } => json!({
+                "event": "step", "node": self.names.get(*node), "stage": &**stage,
+                "number": number, "of": of, "text": text, "cached": cached,
             }),
             Event::Output { node, line } => {
                 json!({"event": "output", "node": self.names.get(*node), "line": line})
@@ -45,7 +45,7 @@ impl Json {
                 joined(fields, self.end(end))
             }
             Event::Ended(summary) => json!({
-                "event": "ended", "built": summary.built, "kept": summary.kept,
+                "event": "ended", "built": summary.built, "rebased": summary.rebased, "kept": summary.kept,
                 "failed": summary.failed, "skipped": summary.skipped,
                 "seconds": summary.took.as_secs_f64(), "interrupted": summary.interrupted,
             }),
@@ -60,14 +60,16 @@ impl Json {
                 "bytes": bytes,
             }),
             End::Kept { digest } => json!({"end": "kept", "digest": **digest}),
-            End::Failed(Failure { kind, message, log, .. }) => {
+            End::Failed(Failure { kind, message, log, point, .. }) => {
                 let kind = match kind {
                     FailureKind::Step => "step",
                     FailureKind::Environment => "environment",
                     FailureKind::Upstream => "upstream",
                     FailureKind::Bug => "bug",
                 };
-                json!({"end": "failed", "kind": kind, "message": message, "log": log})
+                json!({
+                    "end": "failed", "kind": kind, "message": message, "log": log, "point": point,
+                })
             }
             End::Skipped { because } => {
                 json!({"end": "skipped", "because": self.names.get(*because)})
@@ -108,6 +110,7 @@ mod tests {
         let terminal = Terminal::new(ColorChoice::Never, &BTreeMap::new());
         let json = Json::new(terminal, Names::of(&web()));
         let step = json.object(&Event::Step {
+            stage: "".into(),
             node: NodeId(0),
             number: 1,
             of: 2,

@@ -8,10 +8,11 @@ mod tty;
 
 use std::sync::Arc;
 
-use mabuild_engine::event::Listener;
+use mabuild_engine::event::{Event, Listener};
 use mabuild_engine::graph::Graph;
 
 use super::Terminal;
+use crate::args::ProgressArg;
 use names::Names;
 
 /// What is said when the run is asked to stop.
@@ -26,6 +27,26 @@ pub enum Form {
     Plain,
     /// A JSON object an event, on standard output.
     Json,
+    /// Nothing.
+    Quiet,
+}
+
+impl Form {
+    /// The form that is asked for. A screen cannot be drawn where there is none.
+    pub fn of(how: ProgressArg, screen: bool) -> Self {
+        match how {
+            ProgressArg::Json => Self::Json,
+            ProgressArg::Tty | ProgressArg::Auto if screen => Self::Tty,
+            ProgressArg::Tty | ProgressArg::Auto | ProgressArg::Plain => Self::Plain,
+        }
+    }
+}
+
+/// Shows nothing.
+struct Quiet;
+
+impl Listener for Quiet {
+    fn event(&self, _: &Event) {}
 }
 
 /// Progress that is being shown.
@@ -36,6 +57,8 @@ pub enum Progress {
     Plain(Arc<plain::Plain>),
     /// See [`Form::Json`].
     Json(Arc<json::Json>),
+    /// See [`Form::Quiet`].
+    Quiet,
 }
 
 impl Progress {
@@ -46,6 +69,7 @@ impl Progress {
             Form::Plain => Self::Plain(Arc::new(plain::Plain::new(*terminal, names, verbose))),
             Form::Json => Self::Json(Arc::new(json::Json::new(*terminal, names))),
             Form::Tty => Self::Tty(tty::Tty::start(*terminal, names, verbose)),
+            Form::Quiet => Self::Quiet,
         }
     }
 
@@ -55,6 +79,7 @@ impl Progress {
             Self::Tty(tty) => tty.listener(),
             Self::Plain(plain) => plain.clone(),
             Self::Json(json) => json.clone(),
+            Self::Quiet => Arc::new(Quiet),
         }
     }
 
@@ -67,7 +92,7 @@ impl Progress {
                 Box::new(move || plain.say(STOPPING))
             }
             // Who reads events gets the end of every node as one.
-            Self::Json(_) => Box::new(|| {}),
+            Self::Json(_) | Self::Quiet => Box::new(|| {}),
         }
     }
 

@@ -37,10 +37,11 @@ impl Plain {
             }
             Event::Download { what, done, total } => self.download(what, *done, *total),
             Event::NodeStarted { .. } | Event::Ended(_) => None,
-            Event::Step { node, number, of, text, cached } => {
+            Event::Step { node, stage, number, of, text, cached } => {
                 let reused =
                     if *cached { style.paint(Tone::Dim, " (reused)") } else { String::new() };
-                Some(self.of(*node, &format!("{number}/{of} {}{reused}", words::one_line(text))))
+                let step = words::step(stage, *number, *of, text);
+                Some(self.of(*node, &format!("{step}{reused}")))
             }
             Event::Output { node, line } => {
                 let bar = style.paint(Tone::Dim, "|");
@@ -81,7 +82,8 @@ impl Plain {
 pub fn ending(end: &End, took: &str, names: &Names, verbose: bool, style: Style) -> Option<String> {
     Some(match end {
         End::Built { digest, .. } => {
-            format!("{} in {took}  {}", style.paint(Tone::Good, "built"), words::value(digest))
+            let word = if end.is_rebased() { "rebased" } else { "built" };
+            format!("{} in {took}  {}", style.paint(Tone::Good, word), words::value(digest))
         }
         End::Kept { digest } if verbose => format!("up to date  {}", words::value(digest)),
         End::Kept { .. } => return None,
@@ -126,7 +128,14 @@ mod tests {
             download(100),
             download(2048),
             Event::NodeStarted { node, expected: None },
-            Event::Step { node, number: 2, of: 4, text: "run \"x\"".into(), cached: true },
+            Event::Step {
+                node,
+                stage: "".into(),
+                number: 2,
+                of: 4,
+                text: "run \"x\"".into(),
+                cached: true,
+            },
             Event::Output { node, line: "a\rb".into() },
             Event::NodeEnded {
                 node,

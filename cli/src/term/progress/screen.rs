@@ -76,10 +76,10 @@ impl Screen {
                 let step = String::new();
                 self.running.insert(*node, Running { since: now, expected: *expected, step });
             }
-            Event::Step { node, number, of, text, cached } => {
+            Event::Step { node, stage, number, of, text, cached } => {
                 if let Some(running) = self.running.get_mut(node) {
                     let reused = if *cached { " (reused)" } else { "" };
-                    running.step = format!("{number}/{of} {}{reused}", words::one_line(text));
+                    running.step = words::step(stage, *number, *of, text) + reused;
                 }
             }
             Event::Output { .. } | Event::Ended(_) => {}
@@ -269,7 +269,8 @@ mod tests {
             screen.apply(&Event::NodeStarted { node, expected: Some(40.0) }, seconds(1));
         }
         let text = "run \"日本語 日本語 日本語 日本語 日本語\"".to_owned();
-        let step = Event::Step { node: NodeId(1), number: 2, of: 4, text, cached: false };
+        let stage = "build".into();
+        let step = Event::Step { node: NodeId(1), stage, number: 2, of: 4, text, cached: false };
         screen.apply(&step, seconds(2));
         screen
     }

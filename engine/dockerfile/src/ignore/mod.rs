@@ -2,9 +2,11 @@
 //! moby's pattern matcher as BuildKit's walk over the context uses it: patterns are anchored at the
 //! root, a matched folder takes along what is below it, and `!` takes back.
 
+mod expression;
 mod pattern;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
 
 use crate::problem::{Problem, Span};
 use pattern::{Pattern, Scratch};
@@ -23,12 +25,20 @@ pub struct Ignore {
     /// All others.
     globs: Vec<usize>,
     has_exceptions: bool,
+    /// The exceptions without wildcards, and what stands before the first wildcard of the others.
+    plain_exceptions: BTreeSet<String>,
+    /// The folders that stand before the first wildcard of exceptions.
+    wild_exceptions: HashSet<String>,
+    /// Whether a pattern leaves out all that is in the root.
+    hides_all: bool,
     problems: Vec<Problem>,
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
     pattern: Pattern,
+    /// The pattern as text, cleaned.
+    text: String,
     /// Whether the line begins with `!`.
     is_exception: bool,
 }
@@ -49,11 +59,19 @@ impl Ignore {
         ignore
     }
 
-    /// Takes patterns that are not in a file, such as the ones of `COPY --exclude`.
+    /// Takes patterns that are not in a file, such as the ones of `COPY --exclude`, which are about
+    /// paths below the source. Unlike in a file, one that begins with `/` matches nothing, and
+    /// `!` stands right before its path.
     pub fn of<'p>(patterns: impl IntoIterator<Item = &'p str>) -> Self {
         let mut ignore = Self::default();
-        for pattern in patterns {
-            ignore.add(pattern.trim(), Span::default());
+        for pattern in patterns.into_iter().map(str::trim).filter(|pattern| !pattern.is_empty()) {
+            let root = if pattern.starts_with('/') { "/" } else { "" };
+            let cleaned = format!("{root}{}", clean(pattern));
+            match cleaned.strip_prefix('!') {
+                Some("") => ignore.takes_nothing_back(Span::default()),
+                Some(path) => ignore.keep(path.to_owned(), true, pattern, Span::default()),
+                None => ignore.keep(cleaned, false, pattern, Span::default()),
+            }
         }
         ignore
     }
@@ -70,31 +88,42 @@ impl Ignore {
         if cleaned.is_empty() {
             // The root itself is never left out; taking it back is refused by moby.
             if is_exception && text.chars().all(|c| c == '/') {
-                self.problems.push(
-                    Problem::error(code!("bad-ignore-pattern"), span, "`!` takes nothing back")
-                        .label("no pattern behind it")
-                        .help("write `!path`"),
-                );
+                self.takes_nothing_back(span);
             }
             return;
         }
-        match Pattern::new(&cleaned) {
-            Ok(pattern) => self.keep(Entry { pattern, is_exception }),
-            Err(why) => self.problems.push(
-                Problem::error(
-                    code!("bad-ignore-pattern"),
-                    span,
-                    format!("`{line}` is no pattern"),
-                )
-                .label("not understood")
-                .help(why),
-            ),
-        }
+        self.keep(cleaned, is_exception, line, span);
     }
 
-    fn keep(&mut self, entry: Entry) {
+    fn takes_nothing_back(&mut self, span: Span) {
+        self.problems.push(
+            Problem::error(code!("bad-ignore-pattern"), span, "`!` takes nothing back")
+                .label("no pattern behind it")
+                .help("write `!path`"),
+        );
+    }
+
+    /// Keeps a cleaned pattern, or says that what was written is none.
+    fn keep(&mut self, text: String, is_exception: bool, written: &str, span: Span) {
+        let pattern = match Pattern::new(&text) {
+            Ok(pattern) => pattern,
+            Err(why) => {
+                let message = format!("`{written}` is no pattern");
+                return self.problems.push(
+                    Problem::error(code!("bad-ignore-pattern"), span, message)
+                        .label("not understood")
+                        .help(why),
+                );
+            }
+        };
+        let entry = Entry { pattern, text, is_exception };
         let index = self.patterns.len();
         self.has_exceptions |= entry.is_exception;
+        if entry.is_exception {
+            self.keep_exception(&entry.text);
+        } else {
+            self.hides_all |= matches!(entry.text.as_str(), "*" | "**" | "**/*");
+        }
         match &entry.pattern {
             Pattern::Exact(path) => self.exact.entry(path.clone()).or_default().push(index),
             Pattern::Below(folder) => self.below.entry(folder.clone()).or_default().push(index),
@@ -139,6 +168,56 @@ impl Ignore {
         let folder = folder.trim_matches('/');
         let mut exceptions = self.patterns.iter().filter(|entry| entry.is_exception);
         self.excluded(folder) && !exceptions.any(|entry| entry.pattern.may_fit_below(folder))
+    }
+}
+
+impl Ignore {
+    /// Gives about how many patterns one look-up goes through for every part of a path.
+    pub(crate) fn cost(&self) -> usize {
+        self.globs.len() + 1
+    }
+
+    /// Whether a source of COPY cannot be there, as BuildKit's check sees it: the path is left out
+    /// and no exception can be about it or anything below it.
+    pub(crate) fn hides(&self, source: &str) -> bool {
+        let path = clean(source);
+        if path.is_empty() {
+            return self.hides_all && !self.has_exceptions;
+        }
+        !self.may_come_back(&path) && self.excluded(&path)
+    }
+
+    /// Whether an exception can be about a path or anything below it. What stands behind the first
+    /// wildcard of an exception can be anything.
+    fn may_come_back(&self, path: &str) -> bool {
+        let below = format!("{path}/");
+        let plain = &self.plain_exceptions;
+        let next =
+            |from: &str| plain.range::<str, _>((Bound::Included(from), Bound::Unbounded)).next();
+        let is_below = next(&below).is_some_and(|first| first.starts_with(&below));
+        let mut above = path.match_indices('/').filter_map(|(at, _)| path.get(..at));
+        let wild = &self.wild_exceptions;
+        plain.contains(path)
+            || is_below
+            || wild.contains("")
+            || wild.contains(path)
+            || above.any(|folder| wild.contains(folder))
+    }
+
+    /// Remembers what an exception can be about.
+    fn keep_exception(&mut self, text: &str) {
+        let mut start = 0;
+        for part in text.split('/') {
+            if part.contains(['*', '?', '[']) {
+                let folder = text.get(..start).unwrap_or("").trim_end_matches('/');
+                self.wild_exceptions.insert(folder.to_owned());
+                // Seen from above, it is as good as a path there.
+                self.plain_exceptions.insert(folder.to_owned());
+                return;
+            }
+            start += part.len() + 1;
+        }
+        self.plain_exceptions.insert(text.to_owned());
     }
 }
 

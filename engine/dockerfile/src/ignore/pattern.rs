@@ -1,6 +1,8 @@
 //! One pattern: `*` and `?` within a name, `**` across folders, `[a-z]`, `\` before a character that
 //! is meant as it is.
 
+use super::expression;
+
 /// A pattern in the form that is fastest to match.
 #[derive(Clone, Debug)]
 pub(super) enum Pattern {
@@ -26,8 +28,10 @@ pub(super) struct Glob {
     tail: String,
 }
 
+/// A step of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Token {
+pub(super) enum Token {
+    /// A plain character.
     Char(char),
     /// `?`
     Any,
@@ -39,6 +43,12 @@ enum Token {
     Rest,
     /// `[…]`: whether it is negated, and the ranges.
     Set(bool, Vec<(char, char)>),
+    /// A set any number of times, which comes of a star within brackets.
+    Repeat(bool, Vec<(char, char)>),
+    /// The end of the path.
+    End,
+    /// A place where a word begins or ends, or where none does.
+    Boundary(bool),
     /// `^` is the start of the path in a pattern with wildcards, because moby makes them regular
     /// expressions and escapes everything but this.
     Begin,
@@ -62,7 +72,7 @@ impl Pattern {
         if !text.contains(['*', '?', '[', ']', '\\']) {
             return Ok(Self::Exact(text.to_owned()));
         }
-        let tokens = tokens(text)?;
+        let tokens = expression::tokens(text)?;
         let plain = |tokens: &[Token]| -> Option<String> {
             let char = |token: &Token| match token {
                 Token::Char(c) => Some(*c),
@@ -147,7 +157,8 @@ impl Glob {
         now.clear();
         now.resize(size, 0);
         mark(now, 0, AT);
-        self.close(now, true);
+        let mut upcoming = path.chars();
+        self.close(now, None, upcoming.next());
         for c in path.chars() {
             next.clear();
             next.resize(size, 0);
@@ -157,7 +168,7 @@ impl Glob {
                     token.step(index, state, c, next);
                 }
             }
-            self.close(next, false);
+            self.close(next, Some(c), upcoming.next());
             std::mem::swap(now, next);
             if now.iter().all(|state| *state == 0) {
                 return false;
@@ -166,13 +177,16 @@ impl Glob {
         now.last().is_some_and(|state| state & AT != 0)
     }
 
-    /// Passes tokens that may stand for nothing.
-    fn close(&self, states: &mut [u8], at_start: bool) {
+    /// Passes tokens that may stand for nothing between two characters of the path.
+    fn close(&self, states: &mut [u8], before: Option<char>, behind: Option<char>) {
+        let is_word = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
         for (index, token) in self.tokens.iter().enumerate() {
             let is_at = states.get(index).is_some_and(|state| state & AT != 0);
             let passes = match token {
-                Token::Star | Token::Folders | Token::Rest => true,
-                Token::Begin => at_start,
+                Token::Star | Token::Folders | Token::Rest | Token::Repeat(..) => true,
+                Token::Begin => before.is_none(),
+                Token::End => behind.is_none(),
+                Token::Boundary(wanted) => (is_word(before) != is_word(behind)) == *wanted,
                 _ => false,
             };
             if is_at && passes {
@@ -191,11 +205,11 @@ impl Token {
             Self::Any if is_at && c != '/' => mark(next, index + 1, AT),
             Self::Star if is_at && c != '/' => mark(next, index, AT),
             Self::Rest if is_at && c != '\n' => mark(next, index, AT),
-            Self::Set(negated, ranges) if is_at => {
-                let within = ranges.iter().any(|(low, high)| (*low..=*high).contains(&c));
-                if within != *negated {
-                    mark(next, index + 1, AT);
-                }
+            Self::Set(negated, ranges) if is_at && has(ranges, c) != *negated => {
+                mark(next, index + 1, AT);
+            }
+            Self::Repeat(negated, ranges) if is_at && has(ranges, c) != *negated => {
+                mark(next, index, AT);
             }
             Self::Folders => {
                 if c == '/' {
@@ -210,57 +224,12 @@ impl Token {
     }
 }
 
+fn has(ranges: &[(char, char)], c: char) -> bool {
+    ranges.iter().any(|(low, high)| (*low..=*high).contains(&c))
+}
+
 fn mark(states: &mut [u8], index: usize, state: u8) {
     if let Some(slot) = states.get_mut(index) {
         *slot |= state;
-    }
-}
-
-fn tokens(text: &str) -> Result<Vec<Token>, &'static str> {
-    let mut tokens = Vec::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        tokens.push(match c {
-            '*' if chars.next_if_eq(&'*').is_some() => {
-                chars.next_if_eq(&'/');
-                if chars.peek().is_none() { Token::Rest } else { Token::Folders }
-            }
-            '*' => Token::Star,
-            '?' => Token::Any,
-            '[' => set(&mut chars)?,
-            '\\' => Token::Char(chars.next().ok_or("a `\\` at the end escapes nothing")?),
-            '^' => Token::Begin,
-            c => Token::Char(c),
-        });
-    }
-    Ok(tokens)
-}
-
-type Chars<'a> = std::iter::Peekable<std::str::Chars<'a>>;
-
-const OPEN: &str = "the `[` is never closed; `\\[` is a plain bracket";
-
-fn set(chars: &mut Chars<'_>) -> Result<Token, &'static str> {
-    let negated = chars.next_if_eq(&'^').is_some();
-    let mut ranges = Vec::new();
-    loop {
-        if !ranges.is_empty() && chars.next_if_eq(&']').is_some() {
-            return Ok(Token::Set(negated, ranges));
-        }
-        let low = member(chars)?;
-        let high = if chars.next_if_eq(&'-').is_some() { member(chars)? } else { low };
-        if low > high {
-            return Err("a range within brackets goes from the smaller to the greater");
-        }
-        ranges.push((low, high));
-    }
-}
-
-fn member(chars: &mut Chars<'_>) -> Result<char, &'static str> {
-    match chars.next() {
-        None => Err(OPEN),
-        Some('-' | ']') => Err("`-` and `]` within brackets need a `\\` before them"),
-        Some('\\') => chars.next().ok_or(OPEN),
-        Some(c) => Ok(c),
     }
 }

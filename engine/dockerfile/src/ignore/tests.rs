@@ -94,7 +94,32 @@ fn single_patterns() {
         ("a\\?", "ab", false),
         ("\\!a", "!a", true),
         ("\\#a", "#a", true),
-        ("a\\b", "ab", true),
+        // Letters behind a backslash mean something to the expression that moby makes.
+        ("a\\b", "ab", false),
+        ("a\\b", "a", true),
+        ("a\\Bb", "ab", true),
+        ("obj\\Debug", "obj/ebug", true),
+        ("obj\\Debug", "objDebug", true),
+        ("obj\\Debug", "obj/Debug", false),
+        ("x\\d", "x7", true),
+        ("x\\d", "xd", false),
+        ("x[\\W]", "x-", true),
+        ("x[\\W]", "xW", false),
+        ("a\\z", "a", true),
+        ("a\\_", "a_", true),
+        // Stars within brackets are not seen as such.
+        ("[*]", "*", false),
+        ("[*]", "]", true),
+        ("[*]", "[^]", true),
+        ("[?]x", "?x", false),
+        ("[?]x", "[]x", true),
+        ("[^*]", "^[]", false),
+        ("[^*]", "ab]", true),
+        ("[a**]", "(", true),
+        ("[[:digit:]]", "7", true),
+        ("[[:^digit:]]", "7", false),
+        ("[a[:digit:]]x", "7x", true),
+        ("[[:digit]", ":", true),
         // Characters that mean something to regular expressions only.
         ("a.b", "axb", false),
         ("a.b*", "axb", false),
@@ -112,7 +137,7 @@ fn single_patterns() {
         ("é*", "éa", true),
         (" a b ", "a b", true),
     ] {
-        let ignore = Ignore::of([pattern]);
+        let ignore = Ignore::parse(pattern);
         assert_eq!(ignore.excluded(path), excluded, "{pattern} on {path}");
         assert_eq!(ignore.problems(), &[], "{pattern}");
     }
@@ -144,9 +169,29 @@ fn several_patterns() {
         (&["a", "!a/b", "a/**"], "a/b", true),
         (&[], "a", false),
     ] {
-        let ignore = Ignore::of(patterns.iter().copied());
+        let ignore = Ignore::parse(&patterns.join("\n"));
         assert_eq!(ignore.excluded(path), excluded, "{patterns:?} on {path}");
     }
+}
+
+#[test]
+fn patterns_of_flags_are_not_those_of_files() {
+    for (patterns, path, excluded) in [
+        (&["a"][..], "a/b", true),
+        (&["/a"], "a", false),
+        (&["*", "!a"], "a", false),
+        (&["*", "! a"], "a", true),
+        (&["*", "!/a"], "a", true),
+        // The path is made short with the mark before it.
+        (&["*", "!a/../b"], "b", true),
+        (&["  *.o  ", ""], "x.o", true),
+        (&["#a"], "#a", true),
+    ] {
+        let ignore = Ignore::of(patterns.iter().copied());
+        assert_eq!(ignore.excluded(path), excluded, "{patterns:?} on {path}");
+        assert_eq!(ignore.problems(), &[]);
+    }
+    assert_eq!(Ignore::of(["!", "[a", "x\\y"]).problems().len(), 3);
 }
 
 #[test]
@@ -170,7 +215,7 @@ fn ignore_files() {
 
 #[test]
 fn bad_patterns_have_places() {
-    let text = "ok\n  [a  \n!\n!/\n[]a]\n[z-a]\na\\\n[a-]\n[a\\\n!.\n";
+    let text = "ok\n  [a  \n!\n!/\n[]a]\n[z-a]\na\\\n[a-]\n[a\\\n!.\nbin\\Release\n[[:none:]]\n";
     let ignore = Ignore::parse(text);
     let shown: Vec<String> = ignore
         .problems()
@@ -193,6 +238,8 @@ fn bad_patterns_have_places() {
     a\ | `a\` is no pattern | a `\` at the end escapes nothing
     [a-] | `[a-]` is no pattern | `-` and `]` within brackets need a `\` before them
     [a\ | `[a\` is no pattern | the `[` is never closed; `\[` is a plain bracket
+    bin\Release | `bin\Release` is no pattern | a `\` stands before a letter or digit; write `/` between folders
+    [[:none:]] | `[[:none:]]` is no pattern | within brackets `[:` begins the name of a class, and there is no such one
     ");
     assert!(ignore.excluded("ok"));
 }

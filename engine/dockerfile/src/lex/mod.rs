@@ -20,13 +20,15 @@ pub(crate) struct Mode {
     pub(crate) no_quotes: bool,
     /// References to unknown variables stay in the result.
     pub(crate) keep_unset: bool,
+    /// The result is split into words too.
+    pub(crate) words: bool,
 }
 
 impl Mode {
-    /// Gives the mode in which words are expanded.
+    /// Gives the mode in which words are expanded, to one text.
     pub(crate) fn new(escape: char) -> Self {
-        let (raw_quotes, raw_escapes, no_quotes, keep_unset) = (false, false, false, false);
-        Self { escape, raw_quotes, raw_escapes, no_quotes, keep_unset }
+        let (raw_quotes, raw_escapes, no_quotes) = (false, false, false);
+        Self { escape, raw_quotes, raw_escapes, no_quotes, keep_unset: false, words: false }
     }
 }
 
@@ -52,14 +54,18 @@ pub(crate) struct Piece {
 pub(crate) struct Lexed {
     /// The result as one text.
     pub(crate) text: String,
-    /// The result split at white space that is not quoted.
+    /// The result split at white space that is not quoted, when the mode asks for that.
     pub(crate) words: Vec<Piece>,
+    keeps_words: bool,
     piece: Piece,
     in_word: bool,
 }
 
 impl Lexed {
     fn raw(&mut self, text: &str, start: usize, end: usize) {
+        if !self.keeps_words {
+            return;
+        }
         if !self.in_word {
             self.in_word = true;
             self.piece.start = start;
@@ -69,6 +75,9 @@ impl Lexed {
     }
 
     fn split(&mut self, text: &str, start: usize, end: usize) {
+        if !self.keeps_words {
+            return;
+        }
         let mut utf8 = [0; 4];
         for c in text.chars() {
             if !c.is_whitespace() {
@@ -169,9 +178,12 @@ impl<'a> Lexer<'a> {
     }
 
     fn pieces(&mut self, stop: Option<char>, start: usize) -> Result<Lexed> {
-        let mut out = Lexed::default();
+        let mut out = Lexed { keeps_words: self.mode.words, ..Lexed::default() };
         while let Some(c) = self.peek() {
             let from = self.at;
+            if !out.keeps_words && self.run_of_plain(stop, &mut out) {
+                continue;
+            }
             if Some(c) == stop {
                 self.bump();
                 out.flush();
@@ -212,6 +224,17 @@ impl<'a> Lexer<'a> {
                 ))
             }
         }
+    }
+
+    /// Takes all characters up to the next one that may mean something; says whether there are any.
+    fn run_of_plain(&mut self, stop: Option<char>, out: &mut Lexed) -> bool {
+        let rest = self.text.get(self.at..).unwrap_or("");
+        let escape = self.mode.escape;
+        let means = |c| matches!(c, '$' | '\'' | '"' | '<') || c == escape || Some(c) == stop;
+        let run = rest.get(..rest.find(means).unwrap_or(rest.len())).unwrap_or("");
+        out.text.push_str(run);
+        self.at += run.len();
+        !run.is_empty()
     }
 
     fn plain(&mut self, c: char, out: &mut Lexed) {

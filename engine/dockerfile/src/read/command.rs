@@ -124,7 +124,6 @@ impl Context<'_> {
     }
 
     pub(super) fn healthcheck(&mut self) -> Option<Op> {
-        let flags = self.take_flags();
         let wanted = "`HEALTHCHECK CMD command` or `HEALTHCHECK NONE`";
         if self.is_bare(wanted) {
             return None;
@@ -136,11 +135,12 @@ impl Context<'_> {
         self.rest = self.line.trim(first.end..self.rest.end);
         match kind.as_str() {
             "NONE" => {
-                if let Some(place) = flags.any().or((!self.rest.is_empty()).then(|| self.place())) {
+                self.ignore_flags();
+                if !self.rest.is_empty() {
                     self.push(
                         Problem::error(
                             code!("bad-healthcheck"),
-                            place,
+                            self.place(),
                             "HEALTHCHECK NONE stands alone",
                         )
                         .label("too much")
@@ -149,7 +149,10 @@ impl Context<'_> {
                 }
                 Some(Op::Healthcheck(Healthcheck::None))
             }
-            "CMD" => self.check(&flags),
+            "CMD" => {
+                let flags = self.take_flags();
+                self.check(&flags)
+            }
             _ => {
                 let place = self.line.span(first);
                 let message = format!("HEALTHCHECK has no kind `{kind}`");
@@ -169,8 +172,8 @@ impl Context<'_> {
             self.no_check();
             return None;
         }
-        let retries = flags.text("retries").and_then(|word| self.retries(&word));
-        let mut time = |name| flags.text(name).and_then(|word| self.duration(name, &word));
+        let retries = flags.filled("retries").and_then(|word| self.retries(&word));
+        let mut time = |name| flags.filled(name).and_then(|word| self.duration(name, &word));
         let (interval, timeout) = (time("interval"), time("timeout"));
         let (start_period, start_interval) = (time("start-period"), time("start-interval"));
         let command = self.command()?;

@@ -10,7 +10,7 @@ use crate::split::{at_equals, quoted_words, words};
 
 impl Context<'_> {
     pub(super) fn arg(&mut self) -> Option<Op> {
-        self.take_flags();
+        self.ignore_flags();
         if self.is_bare("`ARG NAME` or `ARG NAME=default`") {
             return None;
         }
@@ -97,7 +97,7 @@ impl Context<'_> {
             (message, "the name ends at the first space", help)
         };
         self.push(
-            Problem::warning(code!("legacy-key-value"), self.place(), message)
+            Problem::warning(code!("legacy-key-value-format"), self.place(), message)
                 .label(label)
                 .help(help),
         );
@@ -125,8 +125,11 @@ impl Context<'_> {
         }
         let words = words(self.line, self.rest.clone());
         for word in words.iter().filter(|word| word.is_plain()) {
-            if let Err(help) = ports::parse(&word.raw) {
-                self.push(
+            match ports::parse(&word.raw) {
+                Ok(_) => {
+                    ports::problems(&word.raw, word.span).into_iter().for_each(|p| self.push(p))
+                }
+                Err(help) => self.push(
                     Problem::error(
                         code!("bad-port"),
                         word.span,
@@ -134,7 +137,7 @@ impl Context<'_> {
                     )
                     .label("not understood")
                     .help(help),
-                );
+                ),
             }
         }
         Some(Op::Expose(words))
@@ -160,7 +163,7 @@ impl Context<'_> {
 
     pub(super) fn stopsignal(&mut self) -> Option<Op> {
         let word = self.single()?;
-        if word.is_plain() && signal::number(&word.raw).is_none() {
+        if word.is_plain() && !signal::is_signal(&word.raw) {
             self.push(
                 Problem::error(
                     code!("bad-signal"),

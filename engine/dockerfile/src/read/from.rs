@@ -9,6 +9,7 @@ use crate::split::words;
 #[derive(Debug, Default)]
 pub(crate) struct From {
     pub(crate) span: Span,
+    pub(crate) code: String,
     pub(crate) image: Word,
     pub(crate) name: Option<Word>,
     pub(crate) platform: Option<Word>,
@@ -16,7 +17,7 @@ pub(crate) struct From {
 
 impl Context<'_> {
     pub(super) fn from(&mut self, span: Span) -> From {
-        let platform = self.take_flags().text("platform");
+        let platform = self.take_flags().filled("platform");
         let mut from = From { span, platform, ..From::default() };
         from.image.span = self.keyword;
         if self.is_bare("`FROM image`, or `FROM scratch` for nothing") {
@@ -27,6 +28,7 @@ impl Context<'_> {
             [image] => from.image = image.clone(),
             [image, between, name] if between.raw.eq_ignore_ascii_case("as") => {
                 from.image = image.clone();
+                self.check_case(between, name);
                 from.name = self.stage_name(name);
             }
             _ => {
@@ -45,6 +47,34 @@ impl Context<'_> {
             }
         }
         from
+    }
+
+    /// AS is to be written as FROM is, and names in lower case.
+    fn check_case(&mut self, between: &Word, name: &Word) {
+        let from = self.written.clone();
+        let right = match from.as_str() {
+            word if word == from.to_lowercase() => "as",
+            word if word == from.to_uppercase() => "AS",
+            // FROM is reported itself.
+            _ => between.raw.as_str(),
+        };
+        if between.raw != right {
+            let message = format!("`{}` and `{from}` are not in the same case", between.raw);
+            self.push(
+                Problem::warning(code!("from-as-casing"), between.span, message)
+                    .label("differs")
+                    .help(format!("write `{right}`")),
+            );
+        }
+        let lower = name.raw.to_lowercase();
+        if name.raw != lower {
+            let message = format!("the stage's name `{}` is not in lower case", name.raw);
+            self.push(
+                Problem::warning(code!("stage-name-casing"), name.span, message)
+                    .label("in capitals")
+                    .help(format!("write `{lower}`; both mean the same")),
+            );
+        }
     }
 
     fn stage_name(&mut self, word: &Word) -> Option<Word> {

@@ -53,6 +53,8 @@ pub(crate) struct Context<'a> {
     line: &'a Line,
     /// The instruction's name, upper-case.
     name: &'static str,
+    /// The instruction's name as it is written.
+    written: String,
     keyword: Span,
     flags: Vec<RawFlag>,
     /// The arguments, behind the flags.
@@ -80,16 +82,19 @@ pub(crate) fn read(
         Vec::new()
     };
     let keyword = line.span(parts.keyword.clone());
-    let own = line.span(line.trim(0..line.text.len()));
+    let all = line.trim(0..line.text.len());
+    let (own, code) = (line.span(all.clone()), line.slice(all).to_owned());
     let span = if heredocs.is_empty() { own } else { own.to(Span::new(reader.at, reader.at)) };
-    let Parts { flags, rest, .. } = parts;
-    let escape = reader.escape;
-    let mut context = Context { line, name, keyword, flags, rest, heredocs, escape, problems };
+    let written = line.slice(parts.keyword).to_owned();
+    let (flags, rest, escape) = (parts.flags, parts.rest, reader.escape);
+    let mut context =
+        Context { line, name, written, keyword, flags, rest, heredocs, escape, problems };
     if name == "FROM" {
-        return Read::From(context.from(span));
+        return Read::From(From { code, ..context.from(span) });
     }
+    let comments = line.comments.clone();
     match context.op() {
-        Some(op) => Read::Instruction(Instruction { span, keyword, op }),
+        Some(op) => Read::Instruction(Instruction { span, keyword, code, comments, op }),
         None => Read::Broken,
     }
 }
@@ -159,6 +164,19 @@ impl Context<'_> {
         Flags::read(self.name, std::mem::take(&mut self.flags), self.problems)
     }
 
+    /// Reports flags that BuildKit does not even look at here.
+    fn ignore_flags(&mut self) {
+        let flags = std::mem::take(&mut self.flags);
+        if let (Some(first), Some(last)) = (flags.first(), flags.last()) {
+            let message = format!("{} takes no flags, and this one means nothing", self.name);
+            self.push(
+                Problem::warning(code!("flag-without-effect"), first.span.to(last.span), message)
+                    .label("not looked at")
+                    .help("leave it out"),
+            );
+        }
+    }
+
     fn push(&mut self, problem: Problem) {
         self.problems.push(problem);
     }
@@ -185,7 +203,11 @@ impl Context<'_> {
 
     /// Reads the rest of the line as one word.
     fn single(&mut self) -> Option<Word> {
-        self.take_flags();
+        if self.name == "STOPSIGNAL" {
+            self.ignore_flags();
+        } else {
+            self.take_flags();
+        }
         let wanted = match self.name {
             "USER" => "`USER name` or `USER 1000:1000`",
             "WORKDIR" => "`WORKDIR /path`",
@@ -259,13 +281,21 @@ impl Context<'_> {
             trigger.push_str(&doc.body);
             trigger.push_str(&doc.name);
         }
-        let span = self.place();
+        let (span, code) = (self.place(), self.text().to_owned());
         let Parts { flags, rest, .. } = parts;
         let (line, escape) = (self.line, self.escape);
         let heredocs = std::mem::take(&mut self.heredocs);
-        let problems = &mut *self.problems;
-        let op = Context { line, name, keyword, flags, rest, heredocs, escape, problems }.op()?;
-        let instruction = Box::new(Instruction { span, keyword, op });
+        let written = line.slice(parts.keyword).to_owned();
+        // What the checks find belongs to the files that take the instruction over.
+        let mut found = Problems::default();
+        let problems = &mut found;
+        let inner =
+            Context { line, name, written, keyword, flags, rest, heredocs, escape, problems };
+        let op = { inner }.op();
+        self.problems.extend(found.finish().into_iter().filter(|p| p.rule().is_none()));
+        let op = op?;
+        let comments = Vec::new();
+        let instruction = Box::new(Instruction { span, keyword, code, comments, op });
         Some(Op::Onbuild(Onbuild { trigger, instruction }))
     }
 }

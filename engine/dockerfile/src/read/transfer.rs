@@ -1,38 +1,38 @@
 //! COPY and ADD.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::Context;
 use crate::ast::{Add, Copy, Heredoc, Op, Source, Transfer, Word};
+use crate::file::MAX_BYTES;
 use crate::flags::Flags;
 use crate::heredoc;
+use crate::image;
 use crate::mount::{has_variable, variable_in_from};
 use crate::problem::Problem;
+use crate::remote::{Remote, remote};
 use crate::split::words;
 
 impl Context<'_> {
     pub(super) fn copy(&mut self) -> Option<Op> {
         let flags = self.take_flags();
         let files = self.transfer(&flags);
-        let from = flags.text("from");
+        let from = flags.filled("from");
         if let Some(from) = from.as_ref().filter(|from| has_variable(&from.raw)) {
             self.push(variable_in_from(from, "--from"));
         }
         let files = files?;
         for source in &files.sources {
-            if let Source::Path(path) = source {
-                let url = ["http://", "https://", "git://", "git@", "ssh://"];
-                if url.iter().any(|scheme| path.raw.starts_with(scheme)) {
-                    self.problems.push(
-                        Problem::error(
-                            code!("url-in-copy"),
-                            path.span,
-                            "COPY cannot fetch anything",
-                        )
+            if let Source::Path(path) = source
+                && path.is_plain()
+                && remote(&path.raw) != Remote::No
+            {
+                let message = "COPY cannot fetch anything";
+                self.problems.push(
+                    Problem::error(code!("url-in-copy"), path.span, message)
                         .label("an address")
                         .help("use ADD, which can"),
-                    );
-                }
+                );
             }
         }
         Some(Op::Copy(Copy { files, from, parents: flags.switch("parents").unwrap_or(false) }))
@@ -41,19 +41,9 @@ impl Context<'_> {
     pub(super) fn add(&mut self) -> Option<Op> {
         let flags = self.take_flags();
         let files = self.transfer(&flags)?;
-        let checksum = flags.text("checksum");
-        if let Some(sum) = &checksum
-            && files.sources.len() > 1
-        {
-            self.push(
-                Problem::error(
-                    code!("bad-flag-value"),
-                    sum.span,
-                    "`--checksum` goes with one source only",
-                )
-                .label("there are more")
-                .help("write one ADD for each source"),
-            );
+        let checksum = flags.filled("checksum");
+        if let Some(sum) = checksum.as_ref().filter(|sum| sum.is_plain()) {
+            self.check_sum(sum, &files.sources);
         }
         Some(Op::Add(Add {
             files,
@@ -61,6 +51,38 @@ impl Context<'_> {
             keep_git_dir: flags.switch("keep-git-dir").unwrap_or(false),
             unpack: flags.switch("unpack"),
         }))
+    }
+
+    /// A checksum goes with one source that is fetched.
+    fn check_sum(&mut self, sum: &Word, sources: &[Source]) {
+        let mut paths = sources.iter().filter_map(|source| match source {
+            Source::Path(path) => Some(path),
+            Source::Heredoc(_) => None,
+        });
+        let (message, label, help) = match (paths.next(), paths.next()) {
+            (Some(path), None) if !path.is_plain() => return,
+            (Some(path), None) => match remote(&path.raw) {
+                Remote::Http if !image::is_digest(&sum.raw) => (
+                    format!("`{}` is no digest", sum.raw),
+                    "not understood",
+                    "write `--checksum=sha256:` and sixty-four hexadecimal digits",
+                ),
+                Remote::Http | Remote::Git => return,
+                Remote::No => (
+                    "`--checksum` is for what is fetched".to_owned(),
+                    "the source is a file",
+                    "leave it out; files of the build context are known by their content",
+                ),
+            },
+            _ => (
+                "`--checksum` goes with one source only".to_owned(),
+                "there are more or none",
+                "write one ADD for each source",
+            ),
+        };
+        self.push(
+            Problem::error(code!("bad-flag-value"), sum.span, message).label(label).help(help),
+        );
     }
 
     fn transfer(&mut self, flags: &Flags) -> Option<Transfer> {
@@ -84,15 +106,15 @@ impl Context<'_> {
                     .help("put the path behind it: `<<EOF /path`"),
             );
         }
-        let chmod = flags.text("chmod");
-        if let Some(mode) = &chmod {
+        let chmod = flags.filled("chmod");
+        if let Some(mode) = chmod.as_ref().filter(|mode| mode.is_plain()) {
             self.check_mode(mode);
         }
         let sources = self.sources(sources);
         Some(Transfer {
             sources,
             dest: dest.clone(),
-            chown: flags.text("chown"),
+            chown: flags.filled("chown"),
             chmod,
             link: flags.switch("link").unwrap_or(false),
             exclude: flags.list("exclude").collect(),
@@ -100,28 +122,46 @@ impl Context<'_> {
     }
 
     fn sources(&mut self, words: &[Word]) -> Vec<Source> {
-        let docs = std::mem::take(&mut self.heredocs);
-        let mut docs: HashMap<u32, Heredoc> =
-            docs.into_iter().map(|doc| (doc.span.start, doc)).collect();
-        let mut names = HashSet::new();
+        // As in BuildKit a heredoc is known by its name, so that of two only the last one counts.
+        let mut docs: HashMap<String, Heredoc> = HashMap::new();
+        for doc in std::mem::take(&mut self.heredocs) {
+            if docs.contains_key(&doc.name) {
+                self.heredoc_twice(&doc);
+            }
+            docs.insert(doc.name.clone(), doc);
+        }
+        let mut budget = MAX_BYTES;
         let mut sources = Vec::with_capacity(words.len());
         for word in words {
             // Words are split at white space here, so that `<< EOF` is two of them and no heredoc.
-            let is_doc = heredoc::opening(&word.raw).is_some();
-            match docs.remove(&word.span.start).filter(|_| is_doc) {
-                Some(doc) => {
-                    if !names.insert(doc.name.clone()) {
-                        self.heredoc_twice(&doc);
-                    }
-                    sources.push(Source::Heredoc(doc));
+            let Some(opening) = heredoc::opening(&word.raw) else {
+                if word.raw == "<<" {
+                    self.heredoc_apart(word);
                 }
-                None => {
-                    if word.raw == "<<" {
-                        self.heredoc_apart(word);
-                    }
-                    sources.push(Source::Path(word.clone()));
-                }
-            }
+                sources.push(Source::Path(word.clone()));
+                continue;
+            };
+            let known = docs.get(&opening.name);
+            let body = known.map_or("", |doc| doc.body.as_str());
+            let Some(left) = usize::checked_sub(budget, body.len()) else {
+                let message = format!("the heredocs called `{}` are too long", opening.name);
+                self.push(
+                    Problem::error(code!("duplicate-heredoc"), word.span, message)
+                        .label("as often as it stands here")
+                        .help("write each once"),
+                );
+                break;
+            };
+            budget = left;
+            sources.push(Source::Heredoc(Heredoc {
+                span: word.span,
+                body: body.to_owned(),
+                body_span: known.map_or(word.span, |doc| doc.body_span),
+                name: opening.name,
+                expand: opening.expand,
+                strip_tabs: opening.strip_tabs,
+                fd: opening.fd,
+            }));
         }
         sources
     }
@@ -129,8 +169,8 @@ impl Context<'_> {
     fn heredoc_twice(&mut self, doc: &Heredoc) {
         let message = format!("{} has two heredocs called `{}`", self.name, doc.name);
         self.push(
-            Problem::error(code!("duplicate-heredoc"), doc.span, message)
-                .label("the second one")
+            Problem::warning(code!("duplicate-heredoc"), doc.span, message)
+                .label("the second one, whose lines both get")
                 .help("give each a name of its own; the files are called so"),
         );
     }
@@ -144,11 +184,13 @@ impl Context<'_> {
         );
     }
 
-    /// A number is checked; symbolic modes such as `u=rwX,go=rX` are left to the executor.
+    /// A number is checked; of symbolic modes such as `u=rwX,go=rX` only the letters are, the rest
+    /// is left to the executor.
     fn check_mode(&mut self, mode: &Word) {
-        let digits = !mode.raw.is_empty() && mode.raw.chars().all(|c| c.is_ascii_digit());
+        let digits = mode.raw.chars().all(|c| c.is_ascii_digit());
         let fits = u32::from_str_radix(&mode.raw, 8).is_ok_and(|n| n <= 0o7777);
-        if (digits && !fits) || mode.raw.is_empty() {
+        let letters = mode.raw.chars().all(|c| "ugoarwxXst+-=,01234567".contains(c));
+        if (digits && !fits) || !letters {
             self.push(
                 Problem::error(
                     code!("bad-flag-value"),

@@ -1,9 +1,13 @@
 mod bad;
+mod bounds;
+mod checks;
 mod differential;
 mod expansion;
+mod given;
 mod good;
 mod property;
 mod refs;
+mod stages;
 mod values;
 
 use std::fmt::Write as _;

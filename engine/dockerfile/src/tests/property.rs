@@ -103,8 +103,10 @@ fn spans(file: &Dockerfile) -> Vec<Span> {
     let mut spans = Vec::new();
     for stage in &file.stages {
         spans.extend([stage.span, stage.from.span]);
-        for Instruction { span, keyword, op } in &stage.instructions {
+        spans.extend(stage.comments.iter().map(|comment| comment.span));
+        for Instruction { span, keyword, comments, op, .. } in &stage.instructions {
             spans.extend([*span, *keyword]);
+            spans.extend(comments.iter().map(|comment| comment.span));
             spans.extend(words(op).iter().map(|word| word.span));
         }
     }

@@ -56,7 +56,28 @@ fn small_cases() {
     for (text, target, expected) in [
         ("FROM a", None, &["0 From a <a>"][..]),
         ("FROM scratch", None, &[]),
-        ("FROM a AS b\nFROM B", None, &["0 From a <a>"]),
+        ("FROM a AS b\nFROM b", None, &["0 From a <a>"]),
+        // FROM knows stages by their lower-case names only, COPY in any case.
+        ("FROM a AS B\nFROM B", None, &["1 From B <B>"]),
+        ("FROM a AS B\nFROM c\nCOPY --from=B x y", None, &["0 From a <a>", "1 From c <c>"]),
+        // Of two stages of a name FROM takes the last one above, COPY the last one of all.
+        ("FROM a AS x\nFROM b AS x\nFROM x", None, &["1 From b <b>"]),
+        (
+            "FROM a AS x\nFROM b AS x\nFROM c\nCOPY --from=x y z",
+            None,
+            &["1 From b <b>", "2 From c <c>"],
+        ),
+        // A stage can be called so, although nobody should.
+        (
+            "FROM a AS scratch\nFROM b\nCOPY --from=scratch x y",
+            None,
+            &["0 From a <a>", "1 From b <b>"],
+        ),
+        ("FROM a AS scratch\nFROM scratch", None, &["0 From a <a>"]),
+        // An empty flag is none, and a tmpfs takes nothing from anywhere.
+        ("FROM --platform= a", None, &["0 From a <a>"]),
+        ("FROM a\nCOPY --from= x y", None, &["0 From a <a>"]),
+        ("FROM a\nRUN --mount=from=b,type=TMPFS,target=/t x", None, &["0 From a <a>"]),
         // FROM sees what is above only.
         ("FROM a AS a", None, &["0 From a <a>"]),
         ("FROM b\nFROM c AS b", Some("0"), &["0 From b <b>"]),
@@ -131,6 +152,7 @@ fn what_can_be_wrong() {
         ("ARG A=${B:?set me}\nFROM a$A", None),
         ("FROM a\nCOPY --from=$A x y", None),
         ("FROM a\nCOPY --from=b x y\nFROM c AS b", Some("0")),
+        ("FROM a AS b\nFROM c\nCOPY --from=b x y\nFROM d AS b", Some("1")),
         ("FROM a AS p\nONBUILD COPY --from=q x y\nFROM p AS q", None),
         ("FROM $A\nCOPY --from=1 x y\nFROM 0\nFROM $B\nCOPY --from=0 x y\nCOPY --from=9 x y", None),
     ];

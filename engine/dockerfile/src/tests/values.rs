@@ -59,10 +59,33 @@ fn ports() {
     let some = |first, last, protocol| Ok(Ports { first, last, protocol });
     assert_eq!(parse("80"), some(80, 80, Protocol::Tcp));
     assert_eq!(parse("80/UDP"), some(80, 80, Protocol::Udp));
-    assert_eq!(parse("127.0.0.1:8080:80-82/sctp"), some(80, 82, Protocol::Sctp));
+    assert_eq!(parse("127.0.0.1:8080-8082:80-82/sctp"), some(80, 82, Protocol::Sctp));
+    assert_eq!(parse("8080-8090:80"), some(80, 80, Protocol::Tcp));
+    assert_eq!(parse("+80-81"), some(80, 81, Protocol::Tcp));
+    assert_eq!(parse("80/").map(|ports| ports.each().collect()), Ok(vec!["80/tcp".to_owned()]));
+    let each: Vec<String> = parse("65534-65535/SCTP").unwrap().each().collect();
+    assert_eq!(each, ["65534/sctp", "65535/sctp"]);
     assert_eq!(parse("[::1]:1:65535"), some(65535, 65535, Protocol::Tcp));
-    for bad in ["", "/tcp", "65536", "+1", "1-", "-1", "2-1", "80/", "80/x", "80 "] {
-        assert_eq!(parse(bad).is_err(), bad != "80/", "{bad}");
+    for bad in [
+        "",
+        "/tcp",
+        "65536",
+        "1-",
+        "-1",
+        "2-1",
+        "80/x",
+        "80 ",
+        "1-2-3",
+        "++1",
+        "x:80",
+        "300.1.1.1:1:1",
+        "1.1.1.1:x:80",
+        "8080-8081:80-82",
+        "80/tcp:80",
+        "80/tcp/udp",
+        "[::1:1:1",
+    ] {
+        assert!(parse(bad).is_err(), "{bad}");
     }
 }
 
@@ -77,6 +100,8 @@ fn signals() {
         ("SIGRTMAX-1", Some(63)),
         ("0", None),
         ("RTMIN+16", None),
+        ("RTMAX-14", Some(50)),
+        ("RTMAX-15", None),
         ("RTMAX+1", None),
         ("SIGSIGTERM", None),
         ("", None),

@@ -3,6 +3,7 @@
 //! Format: Docker image specification 1.2, "Combined Image JSON + Filesystem Changeset Format".
 //! Layers stand in it uncompressed, because not every version of the engine takes zstd.
 
+use super::Name;
 use super::tar::write_plain;
 use crate::digest::HashingReader;
 use crate::layer::{Content, Entry, EntryKind, decompress};
@@ -18,7 +19,7 @@ pub fn export_docker(
     from: &Layout,
     digest: &Digest,
     platform: Option<&Platform>,
-    names: &[String],
+    names: &[Name],
     out: &mut dyn Write,
 ) -> Result<()> {
     let (found, manifest) = from.manifest_for(digest, platform)?;
@@ -32,7 +33,7 @@ pub fn export_docker(
     let config_name = format!("{}.json", manifest.config.digest.hex());
     let layer_name = |diff_id: &Digest| format!("{}.tar", diff_id.hex());
     let layers: Vec<String> = diff_ids.iter().map(layer_name).collect();
-    let names: BTreeSet<&String> = names.iter().collect();
+    let names: BTreeSet<&str> = names.iter().map(Name::familiar).collect();
     let list = json!([{ "Config": config_name, "RepoTags": names, "Layers": layers }]);
     let mut entries = vec![
         Entry::file("manifest.json", list.to_string()),

@@ -1,6 +1,7 @@
 //! An image layout as one tar archive.
 
-use crate::image::{Document, REF_NAME};
+use super::Name;
+use crate::image::Document;
 use crate::layer::{Compression, Content, Entry, EntryKind, PackOptions, pack};
 use crate::layout::{MARKER, MAX_NESTING};
 use crate::{Descriptor, Digest, Error, Index, Layout, Result, media_type};
@@ -14,7 +15,7 @@ use std::io::Write;
 pub fn export_oci(
     from: &Layout,
     digest: &Digest,
-    names: &[String],
+    names: &[Name],
     out: &mut dyn Write,
 ) -> Result<()> {
     let mut blobs = BTreeSet::new();
@@ -23,14 +24,14 @@ pub fn export_oci(
         .iter()
         .map(|name| {
             let mut named = image.clone();
-            named.annotations.insert(REF_NAME.to_owned(), name.clone());
+            name.put(&mut named);
             named
         })
         .collect();
     if manifests.is_empty() {
         manifests.push(image);
     }
-    manifests.sort_by(|a, b| a.ref_name().cmp(&b.ref_name()));
+    manifests.sort_by(|a, b| a.annotations.cmp(&b.annotations));
     let mut entries = vec![
         Entry::file("oci-layout", MARKER),
         Entry::file("index.json", Index::new(manifests).to_bytes()?),

@@ -20,7 +20,7 @@ fn world() -> World {
 fn options(platform: Option<&str>) -> ExportOptions {
     ExportOptions {
         platform: platform.map(|p| p.parse().unwrap()),
-        names: vec!["example.org/app:2".into(), "example.org/app:1".into()],
+        names: ["example.org/app:2", "example.org/app:1"].map(Name::plain).to_vec(),
     }
 }
 
@@ -102,7 +102,7 @@ fn a_layout_is_added_to() {
     let world = world();
     let dir = tempfile::tempdir().unwrap();
     export(&world.layout, &world.digest, &options(None), Target::Layout(dir.path())).unwrap();
-    let one = ExportOptions { names: vec!["more:1".into()], platform: None };
+    let one = ExportOptions { names: vec![Name::plain("more:1")], platform: None };
     export(&world.layout, &world.digest, &one, Target::Layout(dir.path())).unwrap();
     let layout = Layout::open(dir.path()).unwrap();
     assert_eq!(layout.refs().unwrap().len(), 3);

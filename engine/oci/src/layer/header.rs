@@ -1,6 +1,7 @@
 //! The tar header of an entry: ustar, with a pax record only for what ustar cannot hold.
 //!
-//! Format: POSIX.1-2017, `pax` utility; extended attributes as `SCHILY.xattr.` records.
+//! Format: POSIX.1-2017, `pax` utility; extended attributes as `SCHILY.xattr.` records, those that
+//! are named as the records of layers of Windows as these.
 
 use super::{Entry, EntryKind, path};
 use crate::{Error, Result};
@@ -12,6 +13,9 @@ use tar_core::{EntryType, HEADER_SIZE, HeaderError};
 const MAX_SMALL: u64 = 0o7_777_777;
 /// Largest number in an octal field of 12 bytes: size and time.
 const MAX_LARGE: u64 = 0o77_777_777_777;
+/// What the records of layers of Windows begin with.
+const WINDOWS: [&str; 2] = ["MSWINDOWS.", "LIBARCHIVE.creationtime"];
+const WINDOWS_ATTRIBUTES: &[u8] = b"MSWINDOWS.fileattr";
 const NAME: usize = 100;
 const PREFIX: usize = 155;
 
@@ -61,15 +65,19 @@ pub(super) fn encode(entry: &Entry) -> Result<Vec<u8>> {
     let gid = number("gid", entry.gid, MAX_SMALL);
     let size = number("size", size, MAX_LARGE);
     let mtime = number("mtime", u64::try_from(entry.mtime).unwrap_or(0), MAX_LARGE);
+    let mut mode = entry.mode;
     for (key, value) in &entry.xattrs {
-        pax.insert(xattr_key(entry, key)?, value.clone());
+        if key == WINDOWS_ATTRIBUTES {
+            mode |= windows_type(&entry.kind);
+        }
+        pax.insert(pax_key(entry, key)?, value.clone());
     }
 
     let mut header = HeaderBuilder::new_ustar();
     header.entry_type(entry_type(&entry.kind));
     header.path(short).map_err(fail)?.prefix(prefix).map_err(fail)?;
     header.link_name(short_link).map_err(fail)?;
-    header.mode(entry.mode).map_err(fail)?.uid(uid).map_err(fail)?.gid(gid).map_err(fail)?;
+    header.mode(mode).map_err(fail)?.uid(uid).map_err(fail)?.gid(gid).map_err(fail)?;
     header.size(size).map_err(fail)?.mtime(mtime).map_err(fail)?;
     if let EntryKind::CharDev { major, minor } | EntryKind::BlockDev { major, minor } = entry.kind {
         header.device(major, minor).map_err(fail)?;
@@ -125,8 +133,21 @@ fn split_name(name: &[u8]) -> Option<(&[u8], &[u8])> {
     (name.len() - at - 1 <= NAME).then(|| (&name[..at], &name[at + 1..]))
 }
 
-fn xattr_key(entry: &Entry, key: &[u8]) -> Result<String> {
+/// What layers of Windows say of a file beside its attributes: its type stands in the mode.
+fn windows_type(kind: &EntryKind) -> u32 {
+    match kind {
+        EntryKind::Dir => 0o40_000,
+        EntryKind::File { .. } => 0o100_000,
+        _ => 0,
+    }
+}
+
+/// The name of the record of an attribute. Those of Windows are records of their own.
+fn pax_key(entry: &Entry, key: &[u8]) -> Result<String> {
     match std::str::from_utf8(key) {
+        Ok(text) if WINDOWS.iter().any(|start| text.starts_with(start)) && !text.contains('=') => {
+            Ok(text.to_owned())
+        }
         Ok(text) if !text.is_empty() && !text.contains(['=', '\0', '\n']) => {
             Ok(format!("SCHILY.xattr.{text}"))
         }
@@ -189,6 +210,23 @@ mod tests {
         assert_eq!(typeflags(&bytes), [b'0']);
         assert_eq!(&bytes[..100], [b'n'; 100]);
         assert_eq!(&bytes[345..495], [b'p'; 150]);
+    }
+
+    #[test]
+    fn records_of_windows_have_their_own_names() {
+        for (kind, mode) in [
+            (EntryKind::Dir, &b"0040755\0"[..]),
+            (Entry::file("", "").kind, b"0100755\0"),
+            (EntryKind::Symlink { target: b"t".to_vec() }, b"0000755\0"),
+        ] {
+            let mut entry = Entry::new("Files/x", kind).with_mode(0o755);
+            entry.xattrs.insert(b"MSWINDOWS.fileattr".to_vec(), b"16".to_vec());
+            let bytes = encode(&entry).unwrap();
+            let text = String::from_utf8_lossy(&bytes);
+            assert!(text.contains("25 MSWINDOWS.fileattr=16\n") && !text.contains("SCHILY"));
+            let header = &bytes[bytes.len() - HEADER_SIZE..];
+            assert_eq!(&header[100..108], mode);
+        }
     }
 
     #[test]

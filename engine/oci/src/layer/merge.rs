@@ -62,30 +62,43 @@ impl Tree {
 
     /// Follows the links among the entries so far; what is not there yet is taken as it is.
     fn resolve(&self, path: &[u8], of: &[u8]) -> Result<Vec<u8>> {
-        let mut todo: Vec<Vec<u8>> = path::components(path).rev().map(<[u8]>::to_vec).collect();
-        let mut out = Vec::new();
-        let mut links = 0;
-        while let Some(part) = todo.pop() {
-            if part == b".." {
-                out = path::split(&out).0.to_vec();
-                continue;
-            }
-            let next = path::join(&out, &part);
-            let Some(Entry { kind: EntryKind::Symlink { target }, .. }) = self.0.get(&next) else {
-                out = next;
-                continue;
-            };
-            links += 1;
-            if links > MAX_LINKS {
-                return Err(Error::entry(of, "its path has a loop of symbolic links"));
-            }
-            if target.starts_with(b"/") {
-                out.clear();
-            }
-            todo.extend(path::components(target).rev().map(<[u8]>::to_vec));
-        }
-        Ok(out)
+        resolve(path, of, &|path| match &self.0.get(path)?.kind {
+            EntryKind::Symlink { target } => Some(target),
+            _ => None,
+        })
     }
+}
+
+/// Follows links of a path inside a root. `link` gives the text of what is a link, `of` is whose
+/// path it is, for the error about a loop.
+pub(crate) fn resolve<'a>(
+    path: &[u8],
+    of: &[u8],
+    link: &dyn Fn(&[u8]) -> Option<&'a Vec<u8>>,
+) -> Result<Vec<u8>> {
+    let mut todo: Vec<Vec<u8>> = path::components(path).rev().map(<[u8]>::to_vec).collect();
+    let mut out = Vec::new();
+    let mut links = 0;
+    while let Some(part) = todo.pop() {
+        if part == b".." {
+            out = path::split(&out).0.to_vec();
+            continue;
+        }
+        let next = path::join(&out, &part);
+        let Some(target) = link(&next) else {
+            out = next;
+            continue;
+        };
+        links += 1;
+        if links > MAX_LINKS {
+            return Err(Error::entry(of, "its path has a loop of symbolic links"));
+        }
+        if target.starts_with(b"/") {
+            out.clear();
+        }
+        todo.extend(path::components(target).rev().map(<[u8]>::to_vec));
+    }
+    Ok(out)
 }
 
 #[cfg(test)]

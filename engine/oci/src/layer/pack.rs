@@ -6,6 +6,7 @@
 //! threads are its own rather than of a shared pool, because a caller that itself runs on that
 //! pool would wait for jobs that nobody is left to do.
 
+use super::tree_index::ContentDigest;
 use super::{Compression, Entry, LayerIndex, deflate, header, order, source};
 use crate::digest::Hasher;
 use crate::{Digest, Error, Result};
@@ -87,19 +88,23 @@ pub fn pack(entries: Vec<Entry>, options: &PackOptions, out: &mut dyn Write) -> 
         let entries = &entries;
         let producer = scope.spawn(move || {
             let mut blocks = Blocks::new(tokens, job_in, hash_in);
-            source::for_each(entries, read_in, |entry, bytes| blocks.entry(entry, bytes))?;
-            blocks.finish()
+            let mut digests = Vec::with_capacity(entries.len());
+            source::for_each(entries, read_in, |entry, bytes| {
+                digests.push(blocks.entry(entry, bytes)?);
+                Ok(())
+            })?;
+            blocks.finish().map(|()| digests)
         });
         let written = write_all(kind, done, token_in, out);
         (hasher.join(), written, producer.join())
     });
     // The producer stops for want of tokens when the writer has failed, so the writer goes first.
     let worker = |_| Error::Worker { action: "pack a layer" };
-    let written = match (written, produced.map_err(worker)?) {
+    let (written, digests) = match (written, produced.map_err(worker)?) {
         (Err(e @ Error::Worker { .. }), Err(cause)) => return Err(first_cause(e, cause)),
         (Err(e), _) => return Err(e),
         (Ok(_), Err(e)) => return Err(e),
-        (Ok(written), Ok(())) => written,
+        (Ok(written), Ok(digests)) => (written, digests),
     };
     let (diff_id, diff_size) = hashed.map_err(worker)?;
     Ok(Packed {
@@ -109,7 +114,7 @@ pub fn pack(entries: Vec<Entry>, options: &PackOptions, out: &mut dyn Write) -> 
         diff_size,
         media_type: kind.layer_media_type(),
         entries: entries.len() as u64,
-        index: LayerIndex::from_entries(&entries),
+        index: LayerIndex::with_digests(&entries, &digests),
     })
 }
 
@@ -198,16 +203,21 @@ impl Blocks {
         Blocks { tokens, jobs, hash, current: Vec::with_capacity(deflate::BLOCK), number: 0 }
     }
 
-    fn entry(&mut self, entry: &Entry, bytes: Option<Vec<u8>>) -> Result<()> {
+    /// Adds an entry; gives the digest of its content when it is a file.
+    fn entry(&mut self, entry: &Entry, bytes: Option<Vec<u8>>) -> Result<Option<ContentDigest>> {
         self.put(&header::encode(entry)?)?;
+        let super::EntryKind::File { size, .. } = entry.kind else { return Ok(None) };
+        let mut hasher = blake3::Hasher::new();
+        let mut pass = |piece: &[u8]| {
+            hasher.update(piece);
+            self.put(piece)
+        };
         match bytes {
-            Some(bytes) => self.put(&bytes)?,
-            None => source::stream(entry, &mut |piece| self.put(piece))?,
+            Some(bytes) => pass(&bytes)?,
+            None => source::stream(entry, &mut pass)?,
         }
-        if let super::EntryKind::File { size, .. } = entry.kind {
-            self.put(&header::END[..header::padding(size)])?;
-        }
-        Ok(())
+        self.put(&header::END[..header::padding(size)])?;
+        Ok(Some(*hasher.finalize().as_bytes()))
     }
 
     fn put(&mut self, mut bytes: &[u8]) -> Result<()> {

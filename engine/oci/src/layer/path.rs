@@ -46,6 +46,18 @@ pub(crate) fn clean(path: &[u8]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
+/// Makes a path of an archive clean; `..` goes up as far as the root and no further.
+pub(crate) fn clean_in_root(path: &[u8]) -> Result<Vec<u8>> {
+    let mut out: Vec<&[u8]> = Vec::new();
+    for part in components(path) {
+        match part {
+            b".." => drop(out.pop()),
+            part => out.push(part),
+        }
+    }
+    clean(&out.join(&b'/'))
+}
+
 /// Tells whether a path is already what [`clean`] makes of it.
 pub(crate) fn is_clean(path: &[u8]) -> bool {
     path.is_empty()
@@ -78,6 +90,16 @@ mod tests {
             assert!(!is_clean(bad.as_bytes()), "{bad:?} is said to be clean");
         }
         assert!(!is_clean(b"/a") && !is_clean(b"a/") && !is_clean(b"a//b") && !is_clean(b"./a"));
+    }
+
+    #[test]
+    fn a_root_is_not_left() {
+        for (from, to) in
+            [("../x", "x"), ("a/../../../b/c", "b/c"), ("/..", ""), ("a/..", ""), ("a/./b", "a/b")]
+        {
+            assert_eq!(clean_in_root(from.as_bytes()).unwrap(), to.as_bytes());
+        }
+        assert!(clean_in_root(b"a\0").is_err());
     }
 
     #[test]

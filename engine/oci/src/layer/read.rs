@@ -7,7 +7,8 @@
 
 use super::path::{self, OPAQUE_NAME, WHITEOUT_PREFIX};
 use super::sparse::SparseMap;
-use super::{Content, Entry, EntryKind};
+use super::tree_index::ContentDigest;
+use super::{Content, Entry, EntryKind, LayerIndex};
 use crate::{Error, Result};
 use std::fs::File;
 use std::io::Read;
@@ -34,6 +35,9 @@ pub struct Limits {
     pub whiteouts: bool,
     /// Whether an archive without its two closing zero blocks is refused.
     pub end_marker: bool,
+    /// Whether `..` goes up as far as the root and no further, as where the root is that of the
+    /// process; else it is refused.
+    pub rooted: bool,
 }
 
 impl Default for Limits {
@@ -46,6 +50,7 @@ impl Default for Limits {
             metadata: 1 << 30,
             whiteouts: true,
             end_marker: false,
+            rooted: false,
         }
     }
 }
@@ -55,24 +60,99 @@ impl Default for Limits {
 /// What `spool` already holds is kept, so one file can take the contents of several archives.
 /// A path that is in the archive twice is in the list twice: the later one counts.
 pub fn read_tar(reader: impl Read, spool: File, limits: &Limits) -> Result<Vec<Entry>> {
-    let mut archive = Archive {
-        input: Input::new(reader, limits.bytes),
-        spool: Spool::new(spool)?,
-        limits,
-        metadata: 0,
-        entries: Vec::new(),
-    };
+    read_some(reader, spool, limits, &|_| true)
+}
+
+/// Reads an uncompressed tar archive to its end as [`read_tar`], but only the entries whose clean
+/// path is `wanted`; all others are checked and passed over.
+pub fn read_some(
+    reader: impl Read,
+    spool: File,
+    limits: &Limits,
+    wanted: &dyn Fn(&[u8]) -> bool,
+) -> Result<Vec<Entry>> {
+    let sink = Sink::Spool(Spool::new(spool)?);
+    let mut archive = Archive::new(reader, sink, limits, wanted);
     archive.read()?;
-    archive.spool.flush()?;
+    if let Sink::Spool(spool) = &mut archive.sink {
+        spool.flush()?;
+    }
     Ok(archive.entries)
+}
+
+/// Reads an uncompressed tar archive to its end and gives what is in it, with the digests of the
+/// contents. Nothing is kept on disk.
+pub fn index_tar(reader: impl Read, limits: &Limits) -> Result<LayerIndex> {
+    let sink = Sink::Hash(Box::new(blake3::Hasher::new()));
+    let mut archive = Archive::new(reader, sink, limits, &|_| true);
+    archive.read()?;
+    Ok(LayerIndex::with_digests(&archive.entries, &archive.digests))
 }
 
 struct Archive<'a, R> {
     input: Input<R>,
-    spool: Spool,
+    sink: Sink,
     limits: &'a Limits,
+    wanted: &'a dyn Fn(&[u8]) -> bool,
+    seen: u64,
     metadata: u64,
     entries: Vec<Entry>,
+    /// Of each entry, where contents are hashed.
+    digests: Vec<Option<ContentDigest>>,
+}
+
+/// Where contents go.
+enum Sink {
+    Spool(Spool),
+    Hash(Box<blake3::Hasher>),
+}
+
+impl Sink {
+    fn put(&mut self, piece: &[u8]) -> Result<()> {
+        match self {
+            Sink::Spool(spool) => spool.put(piece),
+            Sink::Hash(hasher) => {
+                hasher.update(piece);
+                Ok(())
+            }
+        }
+    }
+
+    /// Leaves `length` zero bytes out.
+    fn hole(&mut self, length: u64) -> Result<()> {
+        match self {
+            Sink::Spool(spool) => spool.hole(length),
+            Sink::Hash(hasher) => {
+                let zeros = [0; 16 * 1024];
+                let mut left = length;
+                while left > 0 {
+                    let n = usize::try_from(left).unwrap_or(usize::MAX).min(zeros.len());
+                    hasher.update(&zeros[..n]);
+                    left -= n as u64;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn position(&self) -> u64 {
+        match self {
+            Sink::Spool(spool) => spool.position(),
+            Sink::Hash(_) => 0,
+        }
+    }
+
+    /// Where a content is that began at a position and has now passed; its digest, if it has one.
+    fn ended(&mut self, offset: u64) -> (Content, Option<ContentDigest>) {
+        match self {
+            Sink::Spool(spool) => (Content::Slice { file: spool.file.clone(), offset }, None),
+            Sink::Hash(hasher) => {
+                let digest = *hasher.finalize().as_bytes();
+                hasher.reset();
+                (Content::Bytes(Vec::new()), Some(digest))
+            }
+        }
+    }
 }
 
 /// A header with everything that was said about it, before its content.
@@ -91,7 +171,13 @@ enum Step {
     End(usize),
 }
 
-impl<R: Read> Archive<'_, R> {
+impl<'a, R: Read> Archive<'a, R> {
+    fn new(reader: R, sink: Sink, limits: &'a Limits, wanted: &'a dyn Fn(&[u8]) -> bool) -> Self {
+        let input = Input::new(reader, limits.bytes);
+        let (entries, digests) = (Vec::new(), Vec::new());
+        Archive { input, sink, limits, wanted, seen: 0, metadata: 0, entries, digests }
+    }
+
     fn read(&mut self) -> Result<()> {
         let mut parser = Parser::new(ParserLimits {
             max_path_len: Some(u32::try_from(self.limits.name).unwrap_or(u32::MAX)),
@@ -132,13 +218,18 @@ impl<R: Read> Archive<'_, R> {
     fn entry(&mut self, head: Head) -> Result<()> {
         self.input.consume(head.consumed);
         let Some(mut entry) = head.entry else { return self.input.skip_padded(head.stored) };
-        if self.entries.len() as u64 >= self.limits.entries {
+        if self.seen >= self.limits.entries {
             return Err(Error::Limit {
                 what: "the number of entries of the archive".into(),
                 limit: self.limits.entries,
             });
         }
+        self.seen += 1;
         self.count_metadata(&entry)?;
+        if !(self.wanted)(&entry.path) {
+            return self.input.skip_padded(head.stored);
+        }
+        let mut digest = None;
         if let EntryKind::File { content, size } = &mut entry.kind {
             let offset = match &head.sparse {
                 Some(map) => {
@@ -148,11 +239,12 @@ impl<R: Read> Archive<'_, R> {
                 None => self.content(&entry.path, *size)?,
             };
             self.input.skip_padding(&entry.path, head.stored)?;
-            *content = Content::Slice { file: self.spool.file.clone(), offset };
+            (*content, digest) = self.sink.ended(offset);
         } else {
             self.input.skip_padded(head.stored)?;
         }
         self.entries.push(entry);
+        self.digests.push(digest);
         Ok(())
     }
 
@@ -173,22 +265,22 @@ impl<R: Read> Archive<'_, R> {
     }
 
     fn content(&mut self, path: &[u8], size: u64) -> Result<u64> {
-        let offset = self.spool.position();
-        let Archive { input, spool, .. } = self;
-        input.pass(path, size, &mut |piece| spool.put(piece))?;
+        let offset = self.sink.position();
+        let Archive { input, sink, .. } = self;
+        input.pass(path, size, &mut |piece| sink.put(piece))?;
         Ok(offset)
     }
 
     fn sparse_content(&mut self, path: &[u8], map: &SparseMap) -> Result<u64> {
-        let offset = self.spool.position();
-        let Archive { input, spool, .. } = self;
+        let offset = self.sink.position();
+        let Archive { input, sink, .. } = self;
         let mut at = 0;
         for (start, length) in map.regions() {
-            spool.hole(start - at)?;
-            input.pass(path, length, &mut |piece| spool.put(piece))?;
+            sink.hole(start - at)?;
+            input.pass(path, length, &mut |piece| sink.put(piece))?;
             at = start + length;
         }
-        spool.hole(map.size() - at)?;
+        sink.hole(map.size() - at)?;
         Ok(offset)
     }
 }
@@ -238,7 +330,7 @@ fn head(
     limits: &Limits,
 ) -> Result<Head> {
     let raw = &parsed.path;
-    let clean = path::clean(raw)?;
+    let clean = clean(raw, limits)?;
     if path::components(&clean).count() > limits.depth {
         return Err(Error::Limit {
             what: format!("the depth of {:?}", crate::error::lossy(raw)),
@@ -247,7 +339,7 @@ fn head(
     }
     let pax_mtime = checked_pax(parsed)?;
     let size = sparse.as_ref().map_or(parsed.size, SparseMap::size);
-    let kind = kind(parsed, size)?;
+    let kind = kind(parsed, size, limits)?;
     let stored = if matches!(kind, EntryKind::File { .. }) { parsed.size } else { 0 };
     if clean.is_empty() && !matches!(kind, EntryKind::Dir) {
         return Err(Error::archive(raw, "the root can only be a directory"));
@@ -304,7 +396,11 @@ fn whole_seconds(text: &str) -> Option<i64> {
     seconds.checked_sub(i64::from(down))
 }
 
-fn kind(parsed: &ParsedEntry<'_>, size: u64) -> Result<EntryKind> {
+fn clean(raw: &[u8], limits: &Limits) -> Result<Vec<u8>> {
+    if limits.rooted { path::clean_in_root(raw) } else { path::clean(raw) }
+}
+
+fn kind(parsed: &ParsedEntry<'_>, size: u64, limits: &Limits) -> Result<EntryKind> {
     let refuse = |reason: String| Err(Error::archive(&parsed.path, reason));
     let target = || match parsed.link_target.as_deref() {
         Some(target) if !target.is_empty() && !target.contains(&0) => Ok(target),
@@ -328,7 +424,7 @@ fn kind(parsed: &ParsedEntry<'_>, size: u64) -> Result<EntryKind> {
         EntryType::Directory => EntryKind::Dir,
         EntryType::Symlink => EntryKind::Symlink { target: target()?.to_vec() },
         EntryType::Link => {
-            let target = path::clean(target()?)?;
+            let target = clean(target()?, limits)?;
             if target.is_empty() {
                 return refuse("it is a hard link to the root".into());
             }

@@ -3,7 +3,9 @@
 use super::testing::{
     archive, content, line, lines, packed, raw, raw_link, raw_pax, seal, unpacked,
 };
+use super::tree_index::NodeKind;
 use super::*;
+use crate::error::lossy;
 use crate::{Digest, Error};
 use proptest::prelude::*;
 use std::io::Write;
@@ -108,9 +110,46 @@ fn a_packed_layer_is_read_as_it_was() {
 #[test]
 fn the_index_of_a_packed_layer_is_that_of_the_layer_read() {
     let (layer, bytes) = packed(sample(), Compression::Gzip, 2);
+    let read = index_tar(decompress(&bytes[..]).unwrap(), &Limits::default()).unwrap();
+    assert!(read == layer.index);
+    assert!(LayerIndex::from_bytes(&layer.index.to_bytes()).unwrap() == layer.index);
+    let other = layer.index.entries.iter().find(|e| e.path == b"usr/bin/tool").unwrap();
+    assert_eq!(other.target, b"usr/bin/other");
+    let files = layer.index.entries.iter().filter(|e| e.kind == NodeKind::File);
+    assert!(files.into_iter().all(|e| e.digest.is_some()));
+}
+
+#[test]
+fn only_what_is_wanted_is_kept() {
+    let (_, bytes) = packed(sample(), Compression::Gzip, 2);
+    let reader = || decompress(&bytes[..]).unwrap();
+    let spool = tempfile::tempfile().unwrap();
+    let watched = spool.try_clone().unwrap();
+    let wanted = |path: &[u8]| matches!(path, b"many/002" | b"many/299" | b"usr/bin/t");
+    let found = read_some(reader(), spool, &Limits::default(), &wanted).unwrap();
+    let names: Vec<String> = found.iter().map(|e| lossy(&e.path)).collect();
+    assert_eq!(names, ["many/002", "many/299", "usr/bin/t"]);
+    assert_eq!(content(&found[0]), text(2, 74));
+    assert_eq!(watched.metadata().unwrap().len(), 74 + 299 * 37);
+    let few = Limits { entries: 5, ..Limits::default() };
+    let error = read_some(reader(), tempfile::tempfile().unwrap(), &few, &|_| false).unwrap_err();
+    assert!(error.to_string().contains("number of entries"), "{error}");
+}
+
+#[test]
+fn holes_count_in_the_digest_of_a_file() {
+    let pax: &[(&str, &[u8])] =
+        &[("GNU.sparse.map", b"2,3,8,1"), ("GNU.sparse.size", b"10"), ("GNU.sparse.name", b"s")];
+    let bytes = archive(&[raw_pax(pax), raw(b"x", b'0', 4, b"abcd")]);
+    let index = index_tar(&bytes[..], &Limits::default()).unwrap();
     let entries = unpacked(&bytes, &Limits::default()).unwrap();
-    assert_eq!(LayerIndex::from_entries(&entries), layer.index);
-    assert_eq!(LayerIndex::from_bytes(&layer.index.to_bytes()).unwrap(), layer.index);
+    for (entry, known) in entries.iter().zip(&index.entries) {
+        let content = content(entry);
+        assert_eq!(content, b"\0\0abc\0\0\0d\0");
+        assert_eq!(known.digest, Some(*blake3::hash(&content).as_bytes()));
+        assert_eq!(known.size, content.len() as u64);
+    }
+    assert!(!entries.is_empty());
 }
 
 #[test]

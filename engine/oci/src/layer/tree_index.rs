@@ -1,4 +1,5 @@
-//! What is in layers, without their contents: to look paths up and follow links without unpacking.
+//! What is in layers, without their contents: to look paths up, to follow links and to know what a
+//! copy would hold, without unpacking.
 //!
 //! A [`LayerIndex`] is the list of one layer and has a text form. An [`FsView`] is a stack of them
 //! seen as one file system.
@@ -6,10 +7,13 @@
 mod text;
 mod view;
 
-pub use view::{FsView, Resolved};
+pub use view::{FsView, Origin, Resolved};
 
-use super::{Entry, EntryKind};
-use std::collections::HashMap;
+use super::{Content, Entry, EntryKind};
+use std::collections::{BTreeMap, HashMap};
+
+/// blake3 of the content of a file.
+pub type ContentDigest = [u8; 32];
 
 /// What a path is, as far as an index knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,8 +49,19 @@ pub struct IndexEntry {
     pub uid: u64,
     /// Numeric group.
     pub gid: u64,
-    /// Text of a symbolic link; empty for all else.
+    /// Time of modification, in seconds since 1970.
+    pub mtime: i64,
+    /// Text of a symbolic link, or the other name of a hard link; empty for all else.
     pub target: Vec<u8>,
+    /// Bytes of a regular file.
+    pub size: u64,
+    /// Digest of the content of a regular file. None for a hard link to a file of a layer below,
+    /// and where nobody has read the content.
+    pub digest: Option<ContentDigest>,
+    /// Major and minor number of a device.
+    pub device: (u32, u32),
+    /// Extended attributes.
+    pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 /// The list of a layer's entries, in the order of the layer.
@@ -56,35 +71,80 @@ pub struct LayerIndex {
     pub entries: Vec<IndexEntry>,
 }
 
-impl LayerIndex {
-    /// Makes the index of a list of entries.
-    pub fn from_entries(entries: &[Entry]) -> Self {
-        // A hard link to a symbolic link is that link; one to anything else is a file.
-        let links: HashMap<&[u8], &[u8]> = entries
-            .iter()
-            .filter_map(|e| match &e.kind {
-                EntryKind::Symlink { target } => Some((e.path.as_slice(), target.as_slice())),
-                _ => None,
-            })
-            .collect();
-        LayerIndex { entries: entries.iter().map(|e| index_entry(e, &links)).collect() }
+impl IndexEntry {
+    /// A directory of root, as it is made for a path that has none.
+    fn dir(path: Vec<u8>) -> Self {
+        index_entry(&Entry { path, ..Entry::new("", EntryKind::Dir) })
     }
 }
 
-fn index_entry(entry: &Entry, links: &HashMap<&[u8], &[u8]>) -> IndexEntry {
-    let (kind, target) = match &entry.kind {
-        EntryKind::Dir => (NodeKind::Dir, &b""[..]),
-        EntryKind::File { .. } => (NodeKind::File, &b""[..]),
-        EntryKind::Symlink { target } => (NodeKind::Symlink, target.as_slice()),
-        EntryKind::Hardlink { target } => match links.get(target.as_slice()) {
-            Some(text) => (NodeKind::Symlink, *text),
-            None => (NodeKind::File, &b""[..]),
-        },
-        EntryKind::CharDev { .. } => (NodeKind::CharDev, &b""[..]),
-        EntryKind::BlockDev { .. } => (NodeKind::BlockDev, &b""[..]),
-        EntryKind::Fifo => (NodeKind::Fifo, &b""[..]),
-        EntryKind::Whiteout => (NodeKind::Whiteout, &b""[..]),
-        EntryKind::Opaque => (NodeKind::Opaque, &b""[..]),
+impl LayerIndex {
+    /// Makes the index of a list of entries. Contents that are not in memory are not read: their
+    /// files have no digest.
+    pub fn from_entries(entries: &[Entry]) -> Self {
+        let digest = |entry: &Entry| match &entry.kind {
+            EntryKind::File { content: Content::Bytes(bytes), .. } => {
+                Some(*blake3::hash(bytes).as_bytes())
+            }
+            _ => None,
+        };
+        let digests: Vec<Option<ContentDigest>> = entries.iter().map(digest).collect();
+        Self::with_digests(entries, &digests)
+    }
+
+    /// Makes the index of a list of entries whose contents have these digests.
+    pub(super) fn with_digests(entries: &[Entry], digests: &[Option<ContentDigest>]) -> Self {
+        let mut all: Vec<IndexEntry> = entries.iter().map(index_entry).collect();
+        for (entry, digest) in all.iter_mut().zip(digests) {
+            entry.digest = *digest;
+        }
+        let named: HashMap<Vec<u8>, usize> = all
+            .iter()
+            .enumerate()
+            .filter(|(_, e)| matches!(e.kind, NodeKind::File | NodeKind::Symlink))
+            .map(|(at, e)| (e.path.clone(), at))
+            .collect();
+        for (at, entry) in entries.iter().enumerate() {
+            let EntryKind::Hardlink { target } = &entry.kind else { continue };
+            let Some(other) = named.get(target).filter(|other| **other != at) else { continue };
+            let other = all[*other].clone();
+            match other.kind {
+                // A hard link to a symbolic link is that link.
+                NodeKind::Symlink => {
+                    all[at].kind = NodeKind::Symlink;
+                    all[at].target = other.target;
+                }
+                _ => (all[at].size, all[at].digest) = (other.size, other.digest),
+            }
+        }
+        LayerIndex { entries: all }
+    }
+}
+
+fn index_entry(entry: &Entry) -> IndexEntry {
+    let kind = match &entry.kind {
+        EntryKind::Dir => NodeKind::Dir,
+        EntryKind::File { .. } | EntryKind::Hardlink { .. } => NodeKind::File,
+        EntryKind::Symlink { .. } => NodeKind::Symlink,
+        EntryKind::CharDev { .. } => NodeKind::CharDev,
+        EntryKind::BlockDev { .. } => NodeKind::BlockDev,
+        EntryKind::Fifo => NodeKind::Fifo,
+        EntryKind::Whiteout => NodeKind::Whiteout,
+        EntryKind::Opaque => NodeKind::Opaque,
+    };
+    let target = match &entry.kind {
+        EntryKind::Symlink { target } | EntryKind::Hardlink { target } => target.clone(),
+        _ => Vec::new(),
+    };
+    let size = match entry.kind {
+        EntryKind::File { size, .. } => size,
+        _ => 0,
+    };
+    let device = match entry.kind {
+        EntryKind::CharDev { major, minor } | EntryKind::BlockDev { major, minor } => {
+            (major, minor)
+        }
+        _ => (0, 0),
     };
     IndexEntry {
         path: entry.path.clone(),
@@ -92,6 +152,11 @@ fn index_entry(entry: &Entry, links: &HashMap<&[u8], &[u8]>) -> IndexEntry {
         mode: entry.mode,
         uid: entry.uid,
         gid: entry.gid,
-        target: target.to_vec(),
+        mtime: entry.mtime,
+        target,
+        size,
+        digest: None,
+        device,
+        xattrs: entry.xattrs.clone(),
     }
 }

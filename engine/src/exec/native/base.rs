@@ -1,5 +1,5 @@
-//! Bases: an archive, Debian packages or an image of a layout, to layers. Nothing is mounted, no
-//! script is run, so the bytes are the same on every machine and for every user.
+//! Bases: an archive, Debian packages, or an image of a layout or a registry, to layers. Nothing
+//! is mounted, no script is run, so the bytes are the same on every machine and for every user.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -8,11 +8,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use mabuild_distro::debian::{self, Deb};
-use mabuild_oci::layer::{Entry, EntryKind, Limits, merge, read_tar};
+use mabuild_lang::platform::Platform;
+use mabuild_oci::digest::{Hasher, HashingReader};
+use mabuild_oci::layer::{Entry, EntryKind, Limits, decompress, merge, read_tar};
 use mabuild_oci::{Digest, ImageConfig, Layout};
+use rayon::prelude::*;
 
-use super::build::created;
 use super::layers::Layer;
+use super::stage::created;
 use super::{Native, Stop};
 use crate::exec::{Built, Fault, Knobs};
 use crate::facts::{PackagePin, Pin};
@@ -74,6 +77,12 @@ impl Native {
                 })
             }
             Pin::Layout { manifest, path } => self.layout_base(manifest, path, spec),
+            Pin::Registry { manifest, location } => {
+                let begun = Instant::now();
+                self.supply.image(manifest, location)?;
+                built.phases.download += begun.elapsed().as_secs_f64();
+                self.image_base(manifest, spec)
+            }
         }
     }
 
@@ -148,16 +157,69 @@ impl Native {
         let digest = Digest::parse(manifest).map_err(bad)?;
         let from = Layout::open(Path::new(path)).map_err(bad)?;
         mabuild_oci::layout::copy_image(&from, self.store.layout(), &digest).map_err(bad)?;
+        self.image_base(manifest, spec)
+    }
+
+    /// A base that is an image of the store.
+    fn image_base(&self, manifest: &str, spec: &BuildSpec) -> Result<Base, Stop> {
         let manifest: Arc<str> = manifest.into();
         let below = self.below(&manifest)?;
+        below.layers.par_iter().try_for_each(|layer| self.check_diff_id(layer))?;
         let date = spec.source_date.unwrap_or_else(|| created(&below.config));
+        // An image of an older variant becomes one of the wanted platform.
+        let own = Platform::parse(&below.config.platform().to_string());
+        let is_same = own.is_ok_and(|own| own == spec.platform);
         Ok(Base {
             layers: below.layers,
             date,
             config: Some(below.config),
-            manifest: Some(manifest),
+            manifest: Some(manifest).filter(|_| is_same),
             history: Vec::new(),
         })
+    }
+}
+
+impl Native {
+    /// Checks that a layer is what the config of its image says. Trees and lists of files are
+    /// shared by that name: an image that lies would put its files into others.
+    fn check_diff_id(&self, layer: &Layer) -> Result<(), Fault> {
+        let (blob, said) = (layer.descriptor.digest, layer.diff_id);
+        let note = format!("{} {blob}", said.algorithm());
+        let broken = |e: &dyn std::fmt::Display| Fault::environment(e.to_string());
+        let known = self.store.memo("diff-id", &note).and_then(|text| Digest::parse(&text).ok());
+        let actual = match known {
+            Some(known) => known,
+            None => {
+                let actual = self.diff_id(&blob, said.hasher())?;
+                let text = actual.to_string();
+                self.store.put_memo("diff-id", &note, &text).map_err(|e| broken(&e))?;
+                actual
+            }
+        };
+        match actual == said {
+            true => Ok(()),
+            false => Err(Fault::upstream(format!(
+                "the layer {blob} of a base is {actual} when it is uncompressed, but the config of \
+                 the base says {said}: whoever made the base has to make it again"
+            ))),
+        }
+    }
+
+    /// The digest of a layer without its compression.
+    fn diff_id(&self, blob: &Digest, hasher: Hasher) -> Result<Digest, Fault> {
+        let bad = |e: &dyn std::fmt::Display| {
+            Fault::upstream(format!("the layer {blob} of a base cannot be uncompressed: {e}"))
+        };
+        let (file, _) = self.store.layout().open_blob(blob).map_err(|e| bad(&e))?;
+        let plain = decompress(file).map_err(|e| bad(&e))?;
+        let limit = Limits::default().bytes;
+        let mut plain = HashingReader::with(plain.take(limit), hasher);
+        std::io::copy(&mut plain, &mut std::io::sink()).map_err(|e| bad(&e))?;
+        let (digest, bytes) = plain.finish();
+        match bytes < limit {
+            true => Ok(digest),
+            false => Err(bad(&format!("it has more than {limit} bytes"))),
+        }
     }
 }
 

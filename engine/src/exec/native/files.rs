@@ -1,32 +1,18 @@
-//! `copy`, `add`, `file`, `mkdir`, `symlink`, `remove`, `workdir`: instructions whose layer is
-//! made from a view of what lies below, without mounting or unpacking anything.
+//! The entries of one layer, collected over a view of what lies below: nothing is mounted and
+//! nothing is unpacked for it. Here is the ground, and `mkdir`, `file`, `symlink`, `remove` and
+//! `workdir`; `place` and `unpack` put whole trees on it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use mabuild_oci::layer::{Content, Entry, EntryKind, FsView};
+use mabuild_oci::layer::tree_index::NodeKind;
+use mabuild_oci::layer::{Entry, EntryKind, FsView};
 
+use super::item::Item;
+use super::layers::Layer;
 use crate::exec::Fault;
-use crate::facts::{FileKind, FileSet, glob_fits};
-use crate::key::{Key, Value, hash_fields};
 
-/// An entry with the identity of its content, for the key of the layer.
-pub(super) struct Item {
-    pub entry: Entry,
-    pub id: [u8; 32],
-}
-
-impl Item {
-    pub fn plain(entry: Entry) -> Self {
-        let id = match &entry.kind {
-            EntryKind::File { content: Content::Bytes(bytes), .. } => {
-                *blake3::hash(bytes).as_bytes()
-            }
-            _ => [0; 32],
-        };
-        Self { entry, id }
-    }
-}
+/// Symbolic links on the way to one path.
+const MOST_LINKS: usize = 255;
 
 /// Owner and permission bits that an instruction asks for.
 #[derive(Clone, Copy)]
@@ -38,318 +24,34 @@ pub(super) struct Wish {
     pub date: i64,
 }
 
-/// Gives the entries of a file that is an archive; none for any other file.
-pub(super) type Unpack<'a> = &'a mut dyn FnMut(&Path) -> Result<Option<Vec<Entry>>, Fault>;
+/// What a path is.
+pub(super) struct Seen {
+    pub is_dir: bool,
+    /// Text of a symbolic link.
+    pub link: Option<Vec<u8>>,
+    pub mode: u32,
+    pub owner: (u64, u64),
+}
 
 /// Collects the entries of one layer over a view of what lies below.
 pub(super) struct Layering<'v> {
-    view: &'v FsView,
-    items: BTreeMap<Vec<u8>, Item>,
-    dirs: BTreeSet<Vec<u8>>,
+    pub(super) view: &'v FsView,
+    /// The layers of the view.
+    pub(super) below: &'v [Layer],
+    pub(super) items: BTreeMap<Vec<u8>, Item>,
+    /// Paths below which nothing of the view is left.
+    cleared: BTreeSet<Vec<u8>>,
+    /// The hard links that were put for a file; some may be gone again.
+    names: HashMap<Vec<u8>, Vec<Vec<u8>>>,
 }
 
-fn text(path: &[u8]) -> String {
+/// A path as it is shown.
+pub(super) fn shown(path: &[u8]) -> String {
     format!("/{}", String::from_utf8_lossy(path))
 }
 
-impl<'v> Layering<'v> {
-    pub fn new(view: &'v FsView) -> Self {
-        Self { view, items: BTreeMap::new(), dirs: BTreeSet::new() }
-    }
-
-    pub fn items(self) -> Vec<Item> {
-        self.items.into_values().collect()
-    }
-
-    /// A path with every link in it followed, and the last one too.
-    fn follow(&self, path: &str) -> Result<Vec<u8>, Fault> {
-        self.view
-            .resolve(path.as_bytes())
-            .map(|found| found.path)
-            .map_err(|e| Fault::step(format!("the path {path} in the image: {e}")))
-    }
-
-    /// A path with every link but the last followed.
-    fn follow_parents(&self, path: &str) -> Result<Vec<u8>, Fault> {
-        self.view
-            .resolve_parent(path.as_bytes())
-            .map(|found| found.path)
-            .map_err(|e| Fault::step(format!("the path {path} in the image: {e}")))
-    }
-
-    fn is_dir(&self, path: &[u8]) -> bool {
-        path.is_empty() || self.view.is_dir(path) || self.dirs.contains(path)
-    }
-
-    fn put(&mut self, item: Item) -> Result<(), Fault> {
-        let path = item.entry.path.clone();
-        if path.is_empty() {
-            return Err(Fault::step("the root directory itself cannot be written over"));
-        }
-        if !item.entry.is_dir() && self.is_dir(&path) {
-            return Err(Fault::step(format!(
-                "{} is a directory in the image; end the destination with `/` to copy into it",
-                text(&path)
-            )));
-        }
-        if let Some(at) = path.iter().rposition(|b| *b == b'/') {
-            self.make_dirs(&path[..at], (0, 0), 0o755, item.entry.mtime)?;
-        }
-        if item.entry.is_dir() {
-            self.dirs.insert(path.clone());
-        }
-        self.items.insert(path, item);
-        Ok(())
-    }
-
-    /// Makes what is missing of a directory and its parents.
-    fn make_dirs(
-        &mut self,
-        path: &[u8],
-        owner: (u64, u64),
-        mode: u32,
-        date: i64,
-    ) -> Result<(), Fault> {
-        let ends: Vec<usize> = path
-            .iter()
-            .enumerate()
-            .filter(|(_, b)| **b == b'/')
-            .map(|(at, _)| at)
-            .chain([path.len()])
-            .collect();
-        for end in ends {
-            let dir = &path[..end];
-            if self.is_dir(dir) {
-                continue;
-            }
-            if self.view.lookup(dir).is_some() || self.items.contains_key(dir) {
-                return Err(Fault::step(format!(
-                    "{} is in the way: it is no directory",
-                    text(dir)
-                )));
-            }
-            let entry = Entry::new(dir, EntryKind::Dir)
-                .with_mode(mode)
-                .with_owner(owner.0, owner.1)
-                .with_mtime(date);
-            self.dirs.insert(dir.to_vec());
-            self.items.insert(dir.to_vec(), Item::plain(entry));
-        }
-        Ok(())
-    }
-
-    pub fn mkdir(&mut self, path: &str, wish: Wish) -> Result<(), Fault> {
-        let path = self.follow(path)?;
-        let parent = path.iter().rposition(|b| *b == b'/').unwrap_or(0);
-        self.make_dirs(&path[..parent], (0, 0), 0o755, wish.date)?;
-        let Some(known) = self.view.lookup(&path).filter(|_| self.is_dir(&path)) else {
-            return self.make_dirs(&path, wish.owner, wish.mode.unwrap_or(0o755), wish.date);
-        };
-        // A directory that is there already takes what is written of it and keeps the rest.
-        let mode = wish.mode.unwrap_or(known.mode);
-        let (uid, gid) = if wish.owned { wish.owner } else { (known.uid, known.gid) };
-        if (mode, uid, gid) != (known.mode, known.uid, known.gid) && !path.is_empty() {
-            let entry = Entry::new(path.clone(), EntryKind::Dir)
-                .with_mode(mode)
-                .with_owner(uid, gid)
-                .with_mtime(wish.date);
-            self.items.insert(path, Item::plain(entry));
-        }
-        Ok(())
-    }
-
-    pub fn file(&mut self, path: &str, content: &str, wish: Wish) -> Result<(), Fault> {
-        let path = self.follow(path)?;
-        let entry = Entry::file(path, content)
-            .with_mode(wish.mode.unwrap_or(0o644))
-            .with_owner(wish.owner.0, wish.owner.1)
-            .with_mtime(wish.date);
-        self.put(Item::plain(entry))
-    }
-
-    pub fn symlink(&mut self, target: &str, path: &str, date: i64) -> Result<(), Fault> {
-        let path = self.follow_parents(path)?;
-        let kind = EntryKind::Symlink { target: target.as_bytes().to_vec() };
-        self.put(Item::plain(Entry::new(path, kind).with_mtime(date)))
-    }
-
-    pub fn remove(&mut self, path: &str) -> Result<(), Fault> {
-        let path = self.follow_parents(path)?;
-        if self.view.lookup(&path).is_none() {
-            return Err(Fault::step(format!(
-                "cannot remove {}: the image has no such path",
-                text(&path)
-            )));
-        }
-        let item = Item::plain(Entry::new(path.clone(), EntryKind::Whiteout));
-        self.items.insert(path, item);
-        Ok(())
-    }
-
-    /// The path that a source lands on: into a directory under its own name, or the destination
-    /// itself. `dest` is absolute and ends in `/` where a directory is meant.
-    fn landing(&self, dest: &str, name: &[u8], into: bool) -> Result<Vec<u8>, Fault> {
-        let mut path = self.follow(dest)?;
-        if into || self.is_dir(&path) {
-            if !path.is_empty() {
-                path.push(b'/');
-            }
-            path.extend_from_slice(name);
-        }
-        Ok(path)
-    }
-
-    /// Copies files of a context. Files that `unpack` gives entries for are put as those.
-    pub fn copy_context(
-        &mut self,
-        set: &FileSet,
-        dest: &str,
-        wish: Wish,
-        unpack: Unpack<'_>,
-    ) -> Result<(), Fault> {
-        let into = dest.ends_with('/');
-        if set.matches.len() > 1 && !into {
-            return Err(Fault::step(format!(
-                "{} files are copied to one destination; end `{dest}` with `/`",
-                set.matches.len()
-            )));
-        }
-        for found in &set.matches {
-            if found.directory {
-                let root = self.follow(dest)?;
-                self.make_dirs(&root, wish.owner, 0o755, wish.date)?;
-            }
-            for file in &found.files {
-                let full = Path::new(&*set.root).join(&file.path);
-                let path = if found.directory {
-                    let below = file.path.strip_prefix(&found.path).unwrap_or(&file.path);
-                    let mut path = self.follow(dest)?;
-                    for part in below.split('/').filter(|p| !p.is_empty() && *p != ".") {
-                        if !path.is_empty() {
-                            path.push(b'/');
-                        }
-                        path.extend_from_slice(part.as_bytes());
-                    }
-                    path
-                } else {
-                    let name = file.path.rsplit('/').next().unwrap_or(&file.path);
-                    if let FileKind::File { digest, .. } = &file.kind
-                        && let Some(entries) = unpack(&full)?
-                    {
-                        self.unpacked(dest, entries, digest)?;
-                        continue;
-                    }
-                    self.landing(dest, name.as_bytes(), into)?
-                };
-                if path.is_empty() || file.kind == FileKind::Dir && self.is_dir(&path) {
-                    continue;
-                }
-                let (kind, id) = match &file.kind {
-                    FileKind::File { digest, size } => {
-                        let content = Content::Path(full);
-                        (EntryKind::File { content, size: *size }, *digest)
-                    }
-                    FileKind::Dir => (EntryKind::Dir, [0; 32]),
-                    FileKind::Symlink(to) => {
-                        (EntryKind::Symlink { target: to.as_bytes().to_vec() }, [0; 32])
-                    }
-                };
-                let mode = match kind {
-                    EntryKind::Symlink { .. } => 0o777,
-                    _ => wish.mode.unwrap_or(file.mode & 0o7777),
-                };
-                let entry = Entry::new(path, kind)
-                    .with_mode(mode)
-                    .with_owner(wish.owner.0, wish.owner.1)
-                    .with_mtime(wish.date);
-                self.put(Item { entry, id })?;
-            }
-        }
-        Ok(())
-    }
-
-    fn unpacked(
-        &mut self,
-        dest: &str,
-        entries: Vec<Entry>,
-        archive: &[u8; 32],
-    ) -> Result<(), Fault> {
-        let root = self.follow(dest)?;
-        self.make_dirs(&root, (0, 0), 0o755, 0)?;
-        for mut entry in entries {
-            let id = identity(archive, &entry.path);
-            entry.path = joined(&root, &entry.path);
-            if let EntryKind::Hardlink { target } = &mut entry.kind {
-                *target = joined(&root, target);
-            }
-            if entry.path.is_empty() || entry.is_dir() && self.is_dir(&entry.path) {
-                continue;
-            }
-            self.put(Item { entry, id })?;
-        }
-        Ok(())
-    }
-
-    /// Copies paths out of another image, given as its merged entries.
-    pub fn copy_image(
-        &mut self,
-        image: &str,
-        tree: &BTreeMap<Vec<u8>, Entry>,
-        view: &FsView,
-        sources: &[String],
-        dest: &str,
-        wish: Wish,
-    ) -> Result<(), Fault> {
-        let mut found = Vec::new();
-        for source in sources {
-            let before = found.len();
-            matches(view, tree, source, &mut found);
-            if found.len() == before {
-                return Err(Fault::step(format!(
-                    "`{source}` is not in the image that is copied from"
-                )));
-            }
-        }
-        let into = dest.ends_with('/');
-        if found.len() > 1 && !into {
-            return Err(Fault::step(format!(
-                "{} paths are copied to one destination; end `{dest}` with `/`",
-                found.len()
-            )));
-        }
-        for source in found {
-            let directory = source.is_empty() || view.is_dir(&source);
-            let target = if directory {
-                let target = self.follow(dest)?;
-                self.make_dirs(&target, wish.owner, 0o755, wish.date)?;
-                target
-            } else {
-                let name = source.rsplit(|b| *b == b'/').next().unwrap_or(&source);
-                self.landing(dest, name, into)?
-            };
-            for (path, entry) in below(tree, &source) {
-                let rest = path.get(source.len()..).unwrap_or_default();
-                let rest = rest.strip_prefix(b"/").unwrap_or(rest);
-                let mut entry = entry.clone();
-                entry.path = joined(&target, rest);
-                if entry.path.is_empty() || entry.is_dir() && self.is_dir(&entry.path) {
-                    continue;
-                }
-                (entry.uid, entry.gid) = wish.owner;
-                if let (Some(mode), false) =
-                    (wish.mode, matches!(entry.kind, EntryKind::Symlink { .. }))
-                {
-                    entry.mode = mode;
-                }
-                let id = identity(image.as_bytes(), path);
-                self.put(Item { entry, id })?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn joined(root: &[u8], path: &[u8]) -> Vec<u8> {
+/// A path below another.
+pub(super) fn joined(root: &[u8], path: &[u8]) -> Vec<u8> {
     let mut out = root.to_vec();
     if !out.is_empty() && !path.is_empty() {
         out.push(b'/');
@@ -358,156 +60,284 @@ fn joined(root: &[u8], path: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Identity of a content that is named by what it is taken from and its path there.
-fn identity(from: &[u8], path: &[u8]) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&(from.len() as u64).to_le_bytes());
-    hasher.update(from);
-    hasher.update(path);
-    *hasher.finalize().as_bytes()
+/// The folder that a path is in, and its last part.
+pub(super) fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    let at = path.iter().rposition(|b| *b == b'/');
+    at.and_then(|at| Some((path.get(..at)?, path.get(at + 1..)?))).unwrap_or((b"", path))
 }
 
-/// A path and all that is below it.
-fn below<'t>(
-    tree: &'t BTreeMap<Vec<u8>, Entry>,
-    root: &'t [u8],
-) -> impl Iterator<Item = (&'t Vec<u8>, &'t Entry)> {
-    tree.range(root.to_vec()..).take_while(|(path, _)| path.starts_with(root)).filter(
-        |(path, _)| {
-            // `a.b` sorts between `a` and `a/b`.
-            root.is_empty() || matches!(path.get(root.len()), None | Some(b'/'))
-        },
-    )
+fn parts(path: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    path.split(|b| *b == b'/').filter(|part| !part.is_empty() && *part != b".")
 }
 
-/// The paths of an image that a source names.
-fn matches(view: &FsView, tree: &BTreeMap<Vec<u8>, Entry>, source: &str, found: &mut Vec<Vec<u8>>) {
-    let clean = source.trim_matches('/');
-    if !clean.contains(['*', '?', '[']) {
-        if let Ok(real) = view.resolve(clean.as_bytes())
-            && (real.path.is_empty() || tree.contains_key(&real.path))
-        {
-            found.push(real.path);
+/// The path and the folders above it, from the top.
+pub(super) fn prefixes(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = path.iter().enumerate().filter(|(_, b)| **b == b'/').map(|(at, _)| at);
+    ends.chain([path.len()]).filter_map(|end| path.get(..end))
+}
+
+impl<'v> Layering<'v> {
+    pub fn new(view: &'v FsView, below: &'v [Layer]) -> Self {
+        Self {
+            view,
+            below,
+            items: BTreeMap::new(),
+            cleared: BTreeSet::new(),
+            names: HashMap::new(),
         }
-        return;
     }
-    let fits = |path: &&Vec<u8>| std::str::from_utf8(path).is_ok_and(|p| glob_fits(clean, p));
-    found.extend(tree.keys().filter(fits).cloned());
-}
 
-/// The key of a layer made of entries: everything that its bytes are made of.
-pub(super) fn layer_key(items: &[Item], clamp_mtime: i64) -> Key {
-    let mut hasher = blake3::Hasher::new();
-    let mut bytes = |bytes: &[u8]| {
-        hasher.update(&(bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
-    };
-    for Item { entry, id } in items {
-        let Entry { path, kind, mode, uid, gid, mtime, xattrs } = entry;
-        bytes(path);
-        for number in [u64::from(*mode), *uid, *gid, *mtime as u64] {
-            bytes(&number.to_le_bytes());
-        }
-        let (tag, link): (u8, &[u8]) = match kind {
-            EntryKind::Dir => (0, b""),
-            EntryKind::File { .. } => (1, b""),
-            EntryKind::Symlink { target } => (2, target),
-            EntryKind::Hardlink { target } => (3, target),
-            EntryKind::CharDev { .. } => (4, b""),
-            EntryKind::BlockDev { .. } => (5, b""),
-            EntryKind::Fifo => (6, b""),
-            EntryKind::Whiteout => (7, b""),
-            EntryKind::Opaque => (8, b""),
+    pub fn items(self) -> Vec<Item> {
+        let Self { view, mut items, cleared, .. } = self;
+        let is_dir = |path: &[u8]| view.lookup(path).is_some_and(|e| e.kind == NodeKind::Dir);
+        let remade = |path: &&Vec<u8>| {
+            items.get(*path).is_some_and(|item| item.entry.is_dir()) && is_dir(path)
         };
-        bytes(&[tag]);
-        bytes(link);
-        if let EntryKind::CharDev { major, minor } | EntryKind::BlockDev { major, minor } = kind {
-            bytes(&major.to_le_bytes());
-            bytes(&minor.to_le_bytes());
+        let emptied: Vec<Item> = cleared
+            .iter()
+            .filter(remade)
+            .map(|path| Item::plain(Entry::new(path.clone(), EntryKind::Opaque)))
+            .collect();
+        let mut out: Vec<Item> = std::mem::take(&mut items).into_values().collect();
+        out.extend(emptied);
+        out
+    }
+
+    /// What stands at a path whose parents are directories.
+    pub(super) fn lstat(&self, path: &[u8]) -> Option<Seen> {
+        if let Some(Item { entry, .. }) = self.items.get(path) {
+            let link = match &entry.kind {
+                EntryKind::Symlink { target } => Some(target.clone()),
+                _ => None,
+            };
+            let (mode, owner) = (entry.mode, (entry.uid, entry.gid));
+            let seen = Seen { is_dir: entry.is_dir(), link, mode, owner };
+            return (!entry.is_marker()).then_some(seen);
         }
-        bytes(id);
-        for (name, value) in xattrs {
-            bytes(name);
-            bytes(value);
+        let is_cleared = || prefixes(path).any(|above| self.cleared.contains(above));
+        if !self.cleared.is_empty() && is_cleared() {
+            return None;
+        }
+        let known = self.view.lookup(path)?;
+        let link = (known.kind == NodeKind::Symlink).then(|| known.target.clone());
+        let (mode, owner) = (known.mode, (known.uid, known.gid));
+        Some(Seen { is_dir: known.kind == NodeKind::Dir, link, mode, owner })
+    }
+
+    pub(super) fn is_dir(&self, path: &[u8]) -> bool {
+        path.is_empty() || self.lstat(path).is_some_and(|seen| seen.is_dir)
+    }
+
+    /// A path with every link in it followed, and the last one too. What is not there is taken as
+    /// it is written.
+    pub(super) fn follow(&self, path: &[u8]) -> Result<Vec<u8>, Fault> {
+        self.walk(b"", path, true)
+    }
+
+    /// A path with every link but the last followed.
+    pub(super) fn follow_parents(&self, path: &[u8]) -> Result<Vec<u8>, Fault> {
+        self.walk(b"", path, false)
+    }
+
+    /// A path below a root that no link and no `..` leaves.
+    pub(super) fn walk(&self, root: &[u8], path: &[u8], last: bool) -> Result<Vec<u8>, Fault> {
+        let mut open: Vec<Vec<u8>> = parts(path).rev().map(<[u8]>::to_vec).collect();
+        let mut out = root.to_vec();
+        let mut links = 0;
+        while let Some(part) = open.pop() {
+            if part == b".." {
+                if out.len() > root.len() {
+                    out.truncate(split(&out).0.len().max(root.len()));
+                }
+                continue;
+            }
+            let here = joined(&out, &part);
+            let link = self.lstat(&here).and_then(|seen| seen.link);
+            let Some(link) = link.filter(|_| last || !open.is_empty()) else {
+                out = here;
+                continue;
+            };
+            links += 1;
+            if links > MOST_LINKS {
+                let path = String::from_utf8_lossy(path);
+                return Err(Fault::step(format!(
+                    "the path {path} in the image leads through too many symbolic links"
+                )));
+            }
+            if link.starts_with(b"/") {
+                out.truncate(root.len());
+            }
+            open.extend(parts(&link).rev().map(<[u8]>::to_vec));
+        }
+        Ok(out)
+    }
+
+    /// Puts an entry where nothing stands, or in place of what does.
+    pub(super) fn put(&mut self, item: Item) -> Result<(), Fault> {
+        let path = item.entry.path.clone();
+        if path.is_empty() {
+            return Err(Fault::step("the root directory itself cannot be written over"));
+        }
+        if !item.entry.is_dir() && self.is_dir(&path) {
+            self.clear(&path);
+        }
+        self.keep_links(&path);
+        if let EntryKind::Hardlink { target } = &item.entry.kind {
+            self.names.entry(target.clone()).or_default().push(path.clone());
+        }
+        self.items.insert(path, item);
+        Ok(())
+    }
+
+    /// Takes away what is below a path, and the path itself from what is collected.
+    fn clear(&mut self, path: &[u8]) {
+        let start = joined(path, b"\0");
+        let start = start.get(..start.len() - 1).unwrap_or_default().to_vec();
+        let gone: Vec<Vec<u8>> = self
+            .items
+            .range(start.clone()..)
+            .map(|(below, _)| below.clone())
+            .take_while(|below| below.starts_with(&start))
+            .collect();
+        for below in gone {
+            self.keep_links(&below);
+            self.items.remove(&below);
+        }
+        if self.view.lookup(path).is_some() {
+            self.cleared.insert(path.to_vec());
         }
     }
-    let list = *hasher.finalize().as_bytes();
-    hash_fields(
-        "layer",
-        &[("entries", Value::Digest(&list)), ("clamp", Value::Number(clamp_mtime))],
-    )
+
+    /// Before a file goes, one of its other names becomes the file.
+    fn keep_links(&mut self, path: &[u8]) {
+        let Some(mut names) = self.names.remove(path) else { return };
+        let is_name = |item: &Item| matches!(&item.entry.kind, EntryKind::Hardlink { target } if target == path);
+        names.retain(|name| self.items.get(name).is_some_and(is_name));
+        names.dedup();
+        let Some(file) = self.items.get(path).filter(|_| !names.is_empty()) else { return };
+        let (kind, id, held) = (file.entry.kind.clone(), file.id, file.held.clone());
+        let first = names.remove(0);
+        for name in &names {
+            if let Some(item) = self.items.get_mut(name) {
+                item.entry.kind = EntryKind::Hardlink { target: first.clone() };
+            }
+        }
+        if let Some(item) = self.items.get_mut(&first) {
+            item.entry.kind = kind;
+            (item.id, item.held) = (id, held);
+        }
+        self.names.insert(first, names);
+    }
+
+    /// Makes what is missing of a directory and its parents. The path has no links in it.
+    pub(super) fn make_dirs(
+        &mut self,
+        path: &[u8],
+        owner: (u64, u64),
+        mode: u32,
+        date: i64,
+    ) -> Result<(), Fault> {
+        let dirs: Vec<Vec<u8>> = prefixes(path).map(<[u8]>::to_vec).collect();
+        for dir in dirs.into_iter().filter(|dir| !dir.is_empty()) {
+            match self.lstat(&dir) {
+                Some(seen) if seen.is_dir => continue,
+                Some(_) => {
+                    return Err(Fault::step(format!(
+                        "{} is in the way: it is no directory",
+                        shown(&dir)
+                    )));
+                }
+                None => {}
+            }
+            let entry = Entry::new(dir, EntryKind::Dir)
+                .with_mode(mode)
+                .with_owner(owner.0, owner.1)
+                .with_mtime(date);
+            self.put(Item::plain(entry))?;
+        }
+        Ok(())
+    }
+
+    /// Gives a directory that is there other bits or another owner.
+    pub(super) fn change_dir(
+        &mut self,
+        path: &[u8],
+        mode: u32,
+        owner: (u64, u64),
+        date: i64,
+    ) -> Result<(), Fault> {
+        let same = |seen: Seen| (seen.mode, seen.owner) == (mode, owner);
+        if path.is_empty() || self.lstat(path).is_some_and(same) {
+            return Ok(());
+        }
+        let known = self.items.get(path).map(|item| item.entry.xattrs.clone());
+        let known = known.or_else(|| Some(self.view.lookup(path)?.xattrs.clone()));
+        let entry = Entry::new(path, EntryKind::Dir)
+            .with_mode(mode)
+            .with_owner(owner.0, owner.1)
+            .with_mtime(date);
+        self.put(Item::plain(Entry { xattrs: known.unwrap_or_default(), ..entry }))
+    }
+
+    pub fn mkdir(&mut self, path: &str, wish: Wish) -> Result<(), Fault> {
+        let path = self.follow(path.as_bytes())?;
+        self.make_dirs(split(&path).0, (0, 0), 0o755, wish.date)?;
+        match self.lstat(&path) {
+            // A directory that is there already takes what is written of it and keeps the rest.
+            Some(seen) if seen.is_dir => {
+                let owner = if wish.owned { wish.owner } else { seen.owner };
+                self.change_dir(&path, wish.mode.unwrap_or(seen.mode), owner, wish.date)
+            }
+            _ => self.make_dirs(&path, wish.owner, wish.mode.unwrap_or(0o755), wish.date),
+        }
+    }
+
+    pub fn file(&mut self, path: &str, content: &str, wish: Wish) -> Result<(), Fault> {
+        let path = self.follow(path.as_bytes())?;
+        let entry = Entry::file(path, content)
+            .with_mode(wish.mode.unwrap_or(0o644))
+            .with_owner(wish.owner.0, wish.owner.1)
+            .with_mtime(wish.date);
+        self.put_new(Item::plain(entry))
+    }
+
+    pub fn symlink(&mut self, target: &str, path: &str, date: i64) -> Result<(), Fault> {
+        let path = self.follow_parents(path.as_bytes())?;
+        let kind = EntryKind::Symlink { target: target.as_bytes().to_vec() };
+        self.put_new(Item::plain(Entry::new(path, kind).with_mtime(date)))
+    }
+
+    /// Puts an entry that must not take the place of a directory, with the folders above it.
+    fn put_new(&mut self, item: Item) -> Result<(), Fault> {
+        let path = &item.entry.path;
+        if !path.is_empty() && self.is_dir(path) {
+            return Err(Fault::step(format!("{} is a directory in the image", shown(path))));
+        }
+        self.make_dirs(split(path).0, (0, 0), 0o755, item.entry.mtime)?;
+        self.put(item)
+    }
+
+    pub fn remove(&mut self, path: &str) -> Result<(), Fault> {
+        let path = self.follow_parents(path.as_bytes())?;
+        if path.is_empty() {
+            return Err(Fault::step("the root directory itself cannot be removed"));
+        }
+        if self.lstat(&path).is_none() {
+            return Err(Fault::step(format!(
+                "cannot remove {}: the image has no such path",
+                shown(&path)
+            )));
+        }
+        self.clear(&path);
+        self.put(Item::plain(Entry::new(path, EntryKind::Whiteout)))
+    }
+
+    /// Makes the working directory; one that is there stays as it is.
+    pub fn workdir(&mut self, path: &str, wish: Wish) -> Result<(), Fault> {
+        let path = self.follow(path.as_bytes())?;
+        self.make_dirs(&path, wish.owner, 0o755, wish.date)
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use mabuild_oci::layer::LayerIndex;
-
-    fn below() -> FsView {
-        let entries = [
-            Entry::new("etc", EntryKind::Dir).with_mode(0o700).with_owner(3, 4),
-            Entry::new("bin", EntryKind::Symlink { target: b"usr/bin".to_vec() }),
-            Entry::new("usr", EntryKind::Dir),
-            Entry::new("usr/bin", EntryKind::Dir),
-            Entry::file("file", "x"),
-        ];
-        FsView::new(vec![LayerIndex::from_entries(&entries)])
-    }
-
-    const WISH: Wish = Wish { owner: (0, 0), owned: false, mode: None, date: 5 };
-
-    fn made(fill: impl FnOnce(&mut Layering<'_>) -> Result<(), Fault>) -> Vec<String> {
-        let view = below();
-        let mut layering = Layering::new(&view);
-        fill(&mut layering).unwrap();
-        let show = |i: Item| {
-            let Entry { path, mode, uid, gid, .. } = i.entry;
-            format!("{} {mode:o} {uid}:{gid}", String::from_utf8(path).unwrap())
-        };
-        layering.items().into_iter().map(show).collect()
-    }
-
-    fn refused(fill: impl FnOnce(&mut Layering<'_>) -> Result<(), Fault>) -> String {
-        fill(&mut Layering::new(&below())).unwrap_err().message
-    }
-
-    #[test]
-    fn only_missing_directories_are_made_and_the_mode_is_the_last_ones() {
-        let wish = Wish { mode: Some(0o750), owner: (7, 8), owned: true, ..WISH };
-        assert_eq!(made(|l| l.mkdir("/etc/a/b", wish)), ["etc/a 755 0:0", "etc/a/b 750 7:8"]);
-        assert_eq!(made(|l| l.mkdir("/usr/bin", WISH)), [""; 0]);
-    }
-
-    #[test]
-    fn a_directory_that_is_there_takes_what_is_written_of_it() {
-        let wish = Wish { mode: Some(0o1777), ..WISH };
-        assert_eq!(made(|l| l.mkdir("/etc", wish)), ["etc 1777 3:4"]);
-        let wish = Wish { owner: (0, 0), owned: true, ..WISH };
-        assert_eq!(made(|l| l.mkdir("/etc", wish)), ["etc 700 0:0"]);
-    }
-
-    #[test]
-    fn links_on_the_way_are_followed() {
-        assert_eq!(made(|l| l.file("/bin/x", "y", WISH)), ["usr/bin/x 644 0:0"]);
-        assert_eq!(made(|l| l.symlink("x", "/bin/y", 0)), ["usr/bin/y 777 0:0"]);
-        assert_eq!(made(|l| l.remove("/bin")), ["bin 0 0:0"]);
-    }
-
-    #[test]
-    fn what_is_in_the_way_is_named() {
-        assert!(refused(|l| l.file("/etc", "x", WISH)).contains("/etc is a directory"));
-        assert!(refused(|l| l.mkdir("/file/a", WISH)).contains("/file"));
-        assert!(refused(|l| l.remove("/none")).contains("/none"));
-        assert!(refused(|l| l.file("/", "x", WISH)).contains("root directory"));
-    }
-
-    #[test]
-    fn the_key_of_a_layer_moves_with_its_bytes_alone() {
-        let item =
-            |content: &str, mtime| vec![Item::plain(Entry::file("a", content).with_mtime(mtime))];
-        assert_eq!(layer_key(&item("x", 1), 9), layer_key(&item("x", 1), 9));
-        assert_ne!(layer_key(&item("x", 1), 9), layer_key(&item("y", 1), 9));
-        assert_ne!(layer_key(&item("x", 1), 9), layer_key(&item("x", 2), 9));
-        assert_ne!(layer_key(&item("x", 1), 9), layer_key(&item("x", 1), 8));
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ use mabuild_oci::layer::{
     apply, apply_tar, diff_trees, diff_upper, pack,
 };
 use mabuild_sandbox::inside::Context;
-use mabuild_sandbox::{Exit, OwnerEmulation, RunSpec, remove_tree};
+use mabuild_sandbox::{Exit, Mount, OwnerEmulation, RunSpec, Source, remove_tree};
 use serde::{Deserialize, Serialize};
 
 /// A layer to unpack.
@@ -46,13 +46,57 @@ pub(super) struct RunRequest {
     pub job: PathBuf,
     /// Trees, topmost first.
     pub trees: Vec<PathBuf>,
-    /// What to run; its root is set here.
+    /// What to run; its root and its mounts are set here.
     pub run: RunSpec,
+    pub mounts: Vec<MountRequest>,
     /// Owner of new files where owners are recorded.
     pub owner: (u32, u32),
     pub clamp_mtime: i64,
     pub threads: usize,
     /// Whether there is no overlayfs: the step runs on a copy of the topmost tree.
+    pub copy: bool,
+    /// Whether what it changes becomes a layer; else that is lost.
+    pub keep: bool,
+}
+
+/// A mount of a step.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct MountRequest {
+    pub target: PathBuf,
+    pub read_only: bool,
+    pub source: MountSource,
+}
+
+/// What a mount shows.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum MountSource {
+    /// A path in unpacked trees, topmost first. What is written is lost with the folder `work`.
+    Trees {
+        trees: Vec<PathBuf>,
+        path: PathBuf,
+        work: PathBuf,
+    },
+    Folder(PathBuf),
+    Plain(Source),
+    /// The socket of an agent.
+    Agent {
+        socket: PathBuf,
+        mode: u32,
+        uid: u32,
+        gid: u32,
+    },
+}
+
+/// Makes the folder of a cache mount.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct CacheRequest {
+    /// Where `fs` and, when it is whole, `done` come to be.
+    pub path: PathBuf,
+    pub mode: u32,
+    pub owner: (u32, u32),
+    /// Trees and a path in them whose files it begins with.
+    pub seed: Option<(Vec<PathBuf>, PathBuf)>,
+    /// Whether there is no overlayfs.
     pub copy: bool,
 }
 
@@ -87,6 +131,7 @@ pub(super) fn handle(op: &str, request: &[u8], context: &mut Context) -> Result<
     let reply = match op {
         "unpack" => unpack(&read(request)?, context).map(|()| serde_json::Value::Null)?,
         "run" => serde_json::to_value(run(read(request)?, context)?).map_err(|e| e.to_string())?,
+        "cache" => cache(&read(request)?, context).map(|()| serde_json::Value::Null)?,
         "remove" => {
             let RemoveRequest { path } = read(request)?;
             remove_tree(&path).map_err(|e| e.to_string())?;
@@ -182,7 +227,8 @@ fn read_owners(path: &Path) -> Result<OwnerTable, String> {
 }
 
 fn run(request: RunRequest, context: &mut Context) -> Result<RunReply, String> {
-    let RunRequest { job, trees, mut run, owner, clamp_mtime, threads, copy } = request;
+    let RunRequest { job, trees, mut run, mounts, owner, clamp_mtime, threads, copy, keep } =
+        request;
     let (upper, work, merged) = (job.join("upper"), job.join("work"), job.join("merged"));
     for dir in [&upper, &work, &merged] {
         make_dir(dir)?;
@@ -198,15 +244,19 @@ fn run(request: RunRequest, context: &mut Context) -> Result<RunReply, String> {
         // Files of the layers below have a record where they do not belong to root.
         run.owners = OwnerEmulation::Record { uid: 0, gid: 0 };
     }
+    let works = show(mounts, copy, &mut run, context)?;
     let begun = Instant::now();
     let result = context.run(&run)?;
     let run_seconds = begun.elapsed().as_secs_f64();
+    for work in works {
+        remove_tree(&work).map_err(failed("remove", &work))?;
+    }
     if !copy {
         context.unmount(&merged)?;
     }
     let begun = Instant::now();
     let packed = match result.exit {
-        Exit::Code(0) => {
+        Exit::Code(0) if keep => {
             let mut owners: OwnerTable = BTreeMap::new();
             if context.has_single_id() {
                 for tree in trees.iter().rev() {
@@ -235,6 +285,111 @@ fn run(request: RunRequest, context: &mut Context) -> Result<RunReply, String> {
         Exit::Signal(signal) => ExitReply::Signal(signal),
     };
     Ok(RunReply { exit, packed, run_seconds, pack_seconds: begun.elapsed().as_secs_f64() })
+}
+
+/// Puts the mounts of a step into its description; gives the folders that are to be removed.
+fn show(
+    mounts: Vec<MountRequest>,
+    copy: bool,
+    run: &mut RunSpec,
+    context: &mut Context,
+) -> Result<Vec<PathBuf>, String> {
+    let mut works = Vec::new();
+    for MountRequest { target, read_only, source } in mounts {
+        let source = match source {
+            MountSource::Folder(path) => Source::Path(path),
+            MountSource::Plain(source) => source,
+            MountSource::Agent { socket, mode, uid, gid } => {
+                Source::Socket { path: socket, mode, uid, gid }
+            }
+            MountSource::Trees { trees, path, work } if copy => {
+                let merged = merge(&trees, &work, copy, context)?;
+                works.push(work);
+                Source::Path(merged.join(path))
+            }
+            MountSource::Trees { trees, path, work } => {
+                let lowers = trees.iter().map(|tree| tree.join("fs")).collect();
+                let upper = match read_only {
+                    true => None,
+                    false => {
+                        make_dir(&work)?;
+                        works.push(work.clone());
+                        Some(work)
+                    }
+                };
+                Source::Overlay { lowers, subpath: path, upper }
+            }
+        };
+        run.mounts.push(Mount { source, target, read_only });
+    }
+    Ok(works)
+}
+
+/// Shows trees, topmost first, as one that may be written to; all of it is below `work`.
+fn merge(
+    trees: &[PathBuf],
+    work: &Path,
+    copy: bool,
+    context: &mut Context,
+) -> Result<PathBuf, String> {
+    let (upper, inner, merged) = (work.join("upper"), work.join("work"), work.join("merged"));
+    for dir in [&upper, &inner, &merged] {
+        make_dir(dir)?;
+    }
+    let lowers: Vec<PathBuf> = trees.iter().map(|tree| tree.join("fs")).collect();
+    match lowers.first() {
+        Some(below) if copy => drop(copy_tree(below, &merged, &inner, context)?),
+        None if copy => {}
+        _ => context.overlay(&lowers, &upper, &inner, &merged)?,
+    }
+    Ok(merged)
+}
+
+/// Makes the folder of a cache.
+fn cache(request: &CacheRequest, context: &mut Context) -> Result<(), String> {
+    use std::os::unix::fs::PermissionsExt;
+    let CacheRequest { path, mode, owner, seed, copy } = request;
+    let fs = path.join("fs");
+    // Left by a step that was killed while it made it.
+    if fs.exists() {
+        remove_tree(&fs).map_err(failed("remove", &fs))?;
+    }
+    make_dir(&fs)?;
+    if let Some((trees, inside)) = seed {
+        let work = path.join("seed");
+        let merged = merge(trees, &work, *copy, context)?;
+        let empty = work.join("empty");
+        make_dir(&empty)?;
+        let options = DiffOptions { owners: owner_mode(context), ..DiffOptions::default() };
+        let from = merged.join(inside);
+        let entries = diff_trees(&empty, &from, &options).map_err(failed("read", &from))?;
+        let options = ApplyOptions { owners: owner_mode(context), limits: Limits::default() };
+        apply(&entries, &fs, &options).map_err(failed("fill", &fs))?;
+        if !copy {
+            context.unmount(&merged)?;
+        }
+        remove_tree(&work).map_err(failed("remove", &work))?;
+    } else {
+        std::fs::set_permissions(&fs, std::fs::Permissions::from_mode(*mode))
+            .map_err(failed("set the mode of", &fs))?;
+        own(&fs, *owner, context)?;
+    }
+    File::create(path.join("done")).map_err(failed("finish", path))?;
+    Ok(())
+}
+
+/// Gives a folder its owner, or its record where there is one id.
+fn own(path: &Path, (uid, gid): (u32, u32), context: &Context) -> Result<(), String> {
+    if (uid, gid) == (0, 0) {
+        return Ok(());
+    }
+    if context.has_single_id() {
+        let text = format!("{uid}:{gid}");
+        let flags = rustix::fs::XattrFlags::empty();
+        return rustix::fs::setxattr(path, mabuild_sandbox::OWNER_XATTR, text.as_bytes(), flags)
+            .map_err(failed("own", path));
+    }
+    std::os::unix::fs::chown(path, Some(uid), Some(gid)).map_err(failed("own", path))
 }
 
 fn pack_changes(

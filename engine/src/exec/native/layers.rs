@@ -1,19 +1,28 @@
 //! Finished layers: packing entries into the store, and reading back what is in an image.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::{Arc, PoisonError};
 
-use mabuild_oci::layer::tree_index::NodeKind;
 use mabuild_oci::layer::{
-    Compression, Entry, EntryKind, Limits, PackOptions, decompress, pack, read_tar,
+    Compression, Entry, EntryKind, FsView, LayerIndex, Limits, PackOptions, decompress, index_tar,
+    pack, read_some,
 };
-use mabuild_oci::layer::{FsView, LayerIndex};
-use mabuild_oci::{Descriptor, Digest};
+use mabuild_oci::{Descriptor, Digest, chain_id};
 
-use super::Native;
+use super::files::shown;
+use super::item::{Held, Item, Place};
+use super::{Native, unpack};
 use crate::exec::{Fault, Knobs};
-use crate::key::Key;
+use crate::key::{Key, hash_fields};
 use crate::store::StepRow;
+
+/// Views that are kept.
+const VIEWS: usize = 16;
+/// Bytes of a file whose content is remembered: a table of users.
+const REMEMBERED: u64 = 64 << 10;
+/// Kind of the notes of such contents.
+const SMALL_FILE: &str = "small-file";
 
 /// A layer of an image.
 #[derive(Clone, Debug)]
@@ -79,27 +88,62 @@ impl Native {
         if let Some(index) = self.store.index(&name) {
             return Ok(index);
         }
-        let entries = self.layer_entries(layer)?;
-        let index = LayerIndex::from_entries(&entries);
+        let digest = &layer.descriptor.digest;
+        let what = format!("cannot read the layer {digest}");
+        let reader = decompress(self.blob(layer)?).map_err(fault(&what))?;
+        let index = index_tar(reader, &Limits::default()).map_err(fault(&what))?;
         self.store.put_index(&name, &index).map_err(|e| Fault::environment(e.to_string()))?;
         Ok(index)
     }
 
-    /// The merged view of a chain of layers, bottom first.
-    pub(super) fn view(&self, layers: &[Layer]) -> Result<FsView, Fault> {
-        let indexes: Result<Vec<_>, _> = layers.iter().map(|l| self.layer_index(l)).collect();
-        Ok(FsView::new(indexes?))
+    fn blob(&self, layer: &Layer) -> Result<File, Fault> {
+        let digest = &layer.descriptor.digest;
+        let opened = self.store.layout().open_blob(digest);
+        opened.map(|(blob, _)| blob).map_err(fault(&format!("cannot read the layer {digest}")))
     }
 
-    /// All entries of a layer, contents in a temporary file.
-    pub(super) fn layer_entries(&self, layer: &Layer) -> Result<Vec<Entry>, Fault> {
-        let digest = &layer.descriptor.digest;
-        let what = format!("cannot read the layer {digest}");
-        let (blob, _) = self.store.layout().open_blob(digest).map_err(fault(&what))?;
-        let reader = decompress(blob).map_err(fault(&what))?;
-        let spool = self.spool()?;
-        let limits = Limits { whiteouts: true, ..Limits::default() };
-        read_tar(reader, spool, &limits).map_err(fault(&what))
+    /// The merged view of a chain of layers, bottom first. The last few are kept, and a chain
+    /// that begins with one of them is built on it: images that stand on one base ask for the
+    /// same again and again.
+    pub(super) fn view(&self, layers: &[Layer]) -> Result<Arc<FsView>, Fault> {
+        let chain: Vec<Digest> = layers.iter().map(|layer| layer.diff_id).collect();
+        let lock = || self.views.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = {
+            let mut views = lock();
+            let begins =
+                |(_, (known, _)): &(usize, &(Vec<Digest>, Arc<FsView>))| chain.starts_with(known);
+            let longest = views.iter().enumerate().filter(begins).max_by_key(|(_, (c, _))| c.len());
+            let at = longest.map(|(at, _)| at);
+            let known = at.and_then(|at| views.remove(at));
+            // What is used stays.
+            views.extend(known.clone());
+            known
+        };
+        let (length, below) = match known {
+            Some((known, view)) if known.len() == chain.len() => return Ok(view),
+            Some((known, view)) => (known.len(), (*view).clone()),
+            None => (0, FsView::new(Vec::new())),
+        };
+        let mut view = below;
+        for layer in layers.iter().skip(length) {
+            view.push(self.layer_index(layer)?);
+        }
+        let view = Arc::new(view);
+        let mut views = lock();
+        if views.len() >= VIEWS {
+            views.pop_front();
+        }
+        views.push_back((chain, view.clone()));
+        Ok(view)
+    }
+
+    /// The layer of an instruction that changed nothing.
+    pub(super) fn empty_layer(&self, knobs: &Knobs) -> Result<Layer, Fault> {
+        let key = hash_fields("empty-layer", &[]);
+        if let Some(layer) = self.store.step(&key).flatten().and_then(|row| Layer::of_row(&row)) {
+            return Ok(layer);
+        }
+        self.put_layer(&key, Vec::new(), &self.packing(0, knobs))
     }
 
     /// An unnamed file for contents.
@@ -107,72 +151,114 @@ impl Native {
         self.store.temp_file().map_err(|e| Fault::environment(e.to_string()))
     }
 
-    /// All entries of a chain of layers, merged: path to entry, hard links turned into the files
-    /// they name.
-    pub(super) fn flatten(&self, layers: &[Layer]) -> Result<BTreeMap<Vec<u8>, Entry>, Fault> {
-        let mut tree: BTreeMap<Vec<u8>, Entry> = BTreeMap::new();
-        for layer in layers {
-            // What a layer takes away, it takes from the layers below, not from itself.
-            let entries = self.layer_entries(layer)?;
-            for entry in entries.iter().filter(|e| e.is_marker()) {
-                remove_below(&mut tree, &entry.path);
-                if matches!(entry.kind, EntryKind::Whiteout) {
-                    tree.remove(&entry.path);
+    /// Reads the contents that items still lack. Of all layers and archives only those that hold
+    /// some are opened, each once, and only what is needed is kept.
+    pub(super) fn fill(&self, items: &mut [Item]) -> Result<(), Fault> {
+        let mut places: HashMap<String, (Place, Wanted)> = HashMap::new();
+        for (at, item) in items.iter_mut().enumerate() {
+            let Some(Held { place, path, nth }) = item.held.take() else { continue };
+            if matches!(item.entry.kind, EntryKind::File { size: 0, .. }) {
+                continue;
+            }
+            let name = match &place {
+                Place::Layer(layer) => layer.diff_id.to_string(),
+                Place::Archive(path) => path.display().to_string(),
+            };
+            let (_, wanted) = places.entry(name).or_insert_with(|| (place, Wanted::new()));
+            wanted.entry(path).or_default().push((nth, at));
+        }
+        for (place, mut wanted) in places.into_values() {
+            let entries = self.contents(&place, &|path| wanted.contains_key(path))?;
+            let mut passed: HashMap<Vec<u8>, usize> = HashMap::new();
+            // The last of several entries of one path counts, unless one was asked for.
+            for entry in entries {
+                let nth = passed.entry(entry.path.clone()).or_default();
+                *nth += 1;
+                let EntryKind::File { content, size } = entry.kind else { continue };
+                for (wish, at) in wanted.get(&entry.path).into_iter().flatten() {
+                    if wish.is_some_and(|wish| wish + 1 != *nth) {
+                        continue;
+                    }
+                    if let Some(item) = items.get_mut(*at) {
+                        item.entry.kind = EntryKind::File { content: content.clone(), size };
+                    }
                 }
             }
-            for entry in entries.into_iter().filter(|e| !e.is_marker()) {
-                put(&mut tree, entry);
+            wanted.retain(|path, _| !passed.contains_key(path));
+            if let Some(path) = wanted.keys().next() {
+                return Err(Fault::environment(format!(
+                    "{} is not where it was found before; run `mabuild store verify`",
+                    shown(path)
+                )));
             }
         }
-        Ok(tree)
+        Ok(())
     }
 
-    /// The content of one file of a chain of layers, following no link at its end.
+    /// Some of the entries of a layer or archive.
+    fn contents(&self, place: &Place, wanted: &dyn Fn(&[u8]) -> bool) -> Result<Vec<Entry>, Fault> {
+        let spool = self.spool()?;
+        match place {
+            Place::Layer(layer) => {
+                let what = format!("cannot read the layer {}", layer.descriptor.digest);
+                let reader = decompress(self.blob(layer)?).map_err(fault(&what))?;
+                read_some(reader, spool, &Limits::default(), wanted).map_err(fault(&what))
+            }
+            Place::Archive(path) => {
+                let what = format!("cannot read the archive {}", path.display());
+                let failed = |e: std::io::Error| Fault::environment(format!("{what}: {e}"));
+                let mut file = File::open(path).map_err(failed)?;
+                let reader = unpack::plain(&mut file).map_err(failed)?;
+                read_some(reader, spool, &unpack::limits(), wanted).map_err(fault(&what))
+            }
+        }
+    }
+
+    /// The content of one small file of a chain of layers, following no link at its end; none
+    /// where there is no file. A content that was read before is remembered.
     pub(super) fn read_file(
         &self,
         layers: &[Layer],
+        view: &FsView,
         path: &[u8],
     ) -> Result<Option<Vec<u8>>, Fault> {
-        for layer in layers.iter().rev() {
-            let index = self.layer_index(layer)?;
-            if !index.entries.iter().any(|e| e.path == path && e.kind == NodeKind::File) {
-                continue;
-            }
-            let found = self.layer_entries(layer)?.into_iter().find(|e| e.path == path);
-            return match found.map(|e| e.kind) {
-                Some(EntryKind::File { content, size }) => {
-                    super::content::bytes(&content, size).map(Some)
-                }
-                _ => Ok(None),
-            };
+        let Some(origin) = view.origin(path) else { return Ok(None) };
+        let (Some(known), Some(layer)) = (view.lookup(path), layers.get(origin.layer)) else {
+            return Ok(None);
+        };
+        if known.kind != mabuild_oci::layer::tree_index::NodeKind::File {
+            return Ok(None);
         }
-        Ok(None)
+        let name = known.digest.filter(|_| known.size <= REMEMBERED).map(hex::encode);
+        let memo = name.as_ref().and_then(|name| self.store.memo(SMALL_FILE, name));
+        if let Some(text) = memo {
+            return Ok(Some(text.into_bytes()));
+        }
+        let place = Place::Layer(Arc::new(layer.clone()));
+        let entry = self.contents(&place, &|other| other == origin.path)?.pop();
+        let Some(EntryKind::File { content, size }) = entry.map(|entry| entry.kind) else {
+            return Ok(None);
+        };
+        let bytes = super::content::bytes(&content, size)?;
+        if let (Some(name), Ok(text)) = (name, std::str::from_utf8(&bytes)) {
+            self.store
+                .put_memo(SMALL_FILE, &name, text)
+                .map_err(|e| Fault::environment(e.to_string()))?;
+        }
+        Ok(Some(bytes))
     }
 }
 
-fn remove_below(tree: &mut BTreeMap<Vec<u8>, Entry>, path: &[u8]) {
-    let mut prefix = path.to_vec();
-    prefix.push(b'/');
-    let gone: Vec<Vec<u8>> = tree
-        .range(prefix.clone()..)
-        .take_while(|(p, _)| p.starts_with(&prefix))
-        .map(|(p, _)| p.clone())
-        .collect();
-    for path in gone {
-        tree.remove(&path);
-    }
-}
+/// What is wanted of a layer or archive: by path, which of its entries and for which item.
+type Wanted = HashMap<Vec<u8>, Vec<(Option<usize>, usize)>>;
 
-fn put(tree: &mut BTreeMap<Vec<u8>, Entry>, mut entry: Entry) {
-    if let EntryKind::Hardlink { target } = &entry.kind
-        && let Some(file) = tree.get(target)
-    {
-        entry.kind = file.kind.clone();
+/// Names what a chain of layers amounts to.
+pub(super) fn chain_text(layers: &[Layer]) -> String {
+    let diff_ids: Vec<Digest> = layers.iter().map(|layer| layer.diff_id).collect();
+    match diff_ids.is_empty() {
+        true => "scratch".to_owned(),
+        false => chain_id(&diff_ids).to_string(),
     }
-    if !entry.is_dir() {
-        remove_below(tree, &entry.path);
-    }
-    tree.insert(entry.path.clone(), entry);
 }
 
 /// Shared reading of a parent: its config and layers.

@@ -1,23 +1,46 @@
 //! Builds on this machine: overlayfs over unpacked layers inside a user namespace, no daemon, no
-//! root. `build` walks the steps; the other files are one kind of work each; `inner` runs in the
+//! root. `stages` puts the stages of a build in order, `stage` walks the steps of one; the other files
+//! are one kind of work each; `inner` runs in the
 //! sandbox's helper process.
 
 mod base;
 mod build;
+mod cache;
+mod chmod;
 mod config;
 mod content;
+mod copy;
 mod files;
+mod from;
+mod history;
 mod inner;
+mod item;
 mod layers;
+mod mounts;
+mod place;
+mod point;
 mod run;
+pub mod shell;
+mod stage;
+mod stages;
 mod trees;
+mod unpack;
 mod users;
+mod windows;
 
-use std::sync::Arc;
+#[cfg(test)]
+mod testing;
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use mabuild_oci::Digest;
+use mabuild_oci::layer::FsView;
 
 use mabuild_sandbox::{Host, IdMap};
 
 use super::{Executor, Fault, Knobs, Outcome, Supply};
+use crate::key::Key;
 use crate::spec::BuildSpec;
 use crate::store::Store;
 
@@ -55,6 +78,10 @@ pub struct Native {
     host: Host,
     overlay: bool,
     slots: run::Slots,
+    /// Steps that ran in this run of the program.
+    ran: Mutex<HashSet<Key>>,
+    /// Merged views of chains of layers, the newest last.
+    views: Mutex<VecDeque<(Vec<Digest>, Arc<FsView>)>>,
 }
 
 /// What stops a build early.
@@ -79,7 +106,15 @@ impl Native {
         jobs: usize,
         overlay: bool,
     ) -> Self {
-        Self { store, supply, host, overlay, slots: run::Slots::new(jobs) }
+        Self {
+            store,
+            supply,
+            host,
+            overlay,
+            slots: run::Slots::new(jobs),
+            ran: Mutex::default(),
+            views: Mutex::default(),
+        }
     }
 
     /// Whether layers are copied in place of being mounted.
@@ -93,6 +128,16 @@ impl Native {
             let reason = self.host.single.as_ref().err().cloned().unwrap_or_default();
             Fault::environment(format!("this machine cannot run steps in a sandbox: {reason}"))
         })
+    }
+
+    /// Whether a step ran already in this run of the program.
+    fn ran(&self, key: &Key) -> bool {
+        self.ran.lock().unwrap_or_else(PoisonError::into_inner).contains(key)
+    }
+
+    /// Notes that a step ran.
+    fn note(&self, key: &Key) {
+        self.ran.lock().unwrap_or_else(PoisonError::into_inner).insert(*key);
     }
 
     /// Removes a folder whose files may belong to mapped ids.

@@ -4,20 +4,37 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use mabuild_distro::qemu;
+use mabuild_lang::platform::Platform;
 use mabuild_oci::layer::LayerIndex;
-use mabuild_oci::{Descriptor, Digest, chain_id};
-use mabuild_sandbox::{Emulator, EmulatorMode, Network, Registration, RunSpec};
+use mabuild_oci::{Descriptor, Digest};
+use mabuild_sandbox::{Emulator, EmulatorMode, MinFree, Network, Registration, RunSpec};
 
-use super::build::{Build, Made};
 use super::inner::{ExitReply, RunReply, RunRequest};
-use super::layers::Layer;
+use super::layers::{Layer, chain_text};
+use super::mounts::{Source, mount_text};
+use super::stage::{Build, Made};
 use super::users::User;
 use super::{Native, Stop, host_arch};
 use crate::exec::Fault;
 use crate::key::{Key, Value, hash_fields};
+use crate::spec::{self, Program, Run};
+
+/// Bytes that a step leaves free on the disk of the store; one that takes more is ended before others
+/// of the machine suffer.
+const LEAST_FREE: u64 = 256 << 20;
 
 /// Version of the way a step is run; part of its key.
-const RUN_FORMAT: i64 = 1;
+const RUN_FORMAT: i64 = 2;
+
+/// A step that is about to run.
+pub(super) struct StepOf<'a> {
+    pub command: &'a [String],
+    pub run: &'a Run<spec::Built>,
+    pub user: &'a User,
+    pub env: &'a [(String, String)],
+    /// What each mount shows files of.
+    sources: &'a [Option<Source>],
+}
 
 /// How many steps run at once.
 pub(super) struct Slots {
@@ -51,9 +68,9 @@ impl Drop for Slot<'_> {
 }
 
 /// Removes the folder of a step however the step ends.
-struct Job<'a> {
-    native: &'a Native,
-    path: PathBuf,
+pub(super) struct Job<'a> {
+    pub native: &'a Native,
+    pub path: PathBuf,
 }
 
 impl Drop for Job<'_> {
@@ -67,50 +84,68 @@ impl Drop for Job<'_> {
 }
 
 impl Build<'_> {
-    /// Runs a command on the layers so far. `tell` hears whether it comes out of the store.
+    /// Runs a program on the layers so far. `tell` hears whether it comes out of the store.
     pub(super) fn run(
         &mut self,
-        command: &[String],
-        network: bool,
+        run: &Run<spec::Built>,
         tell: &dyn Fn(bool),
     ) -> Result<Made, Stop> {
+        let command = self.state.program(&run.program);
         let name = self.state.config.config.user.clone();
-        let user = self.tables()?.user(&name)?;
-        let env = self.state.environment(&user.home, self.date);
-        let key = self.run_key(command, network, &user, &env);
+        let user = match name.is_empty() {
+            true => User::root(),
+            false => self.tables()?.user(&name)?,
+        };
+        let env = self.state.environment(&user.home, self.spec.source_date);
+        let sources = self.sources(run)?;
+        let step = StepOf { command: &command, run, user: &user, env: &env, sources: &sources };
+        let key = self.run_key(&step);
         let native = self.native;
         // Equal steps of two images must run once.
         let _guard = native
             .store
             .lock(&format!("step-{}", key.hex()))
             .map_err(|e| Fault::environment(e.to_string()))?;
-        if let Some(row) = native.store.step(&key) {
+        // A step that was asked to run anew runs once in a run of the program.
+        let known = native.store.step(&key).filter(|_| !self.knobs.fresh || native.ran(&key));
+        if let Some(row) = known {
             tell(true);
             return Ok(match row.as_ref().and_then(Layer::of_row) {
                 Some(layer) => Made::Layer { layer: Box::new(layer), cached: true },
                 None => Made::Unchanged { cached: true },
             });
         }
-        let emulator = self.emulator()?;
+        let emulator = native.emulator(&self.stage.platform)?;
         let emulated = emulator.is_some();
         let (trees, unpack_seconds) = native.trees(&self.layers, self.knobs)?;
         self.built.phases.unpack += unpack_seconds;
+        let mounts = self.mounts(run, &sources)?;
         let _slot = native.slots.take();
         tell(false);
         let path = native.store.temp_dir().map_err(|e| Fault::environment(e.to_string()))?;
         let job = Job { native, path };
+        let mut spec = self.run_spec(&step, emulator);
+        spec.env.extend(mounts.env.iter().cloned());
+        for (name, value) in &self.knobs.private.proxy {
+            if !spec.env.iter().any(|(known, _)| known == name) {
+                spec.env.push((name.clone(), value.clone()));
+            }
+        }
         let request = RunRequest {
             job: job.path.clone(),
             trees,
-            run: self.run_spec(command, network, &user, env, emulator),
+            run: spec,
+            mounts: mounts.requests(&job.path)?,
             owner: (user.uid, user.gid),
             clamp_mtime: self.date,
             threads: self.knobs.threads,
             copy: native.copies(),
+            keep: true,
         };
         let progress = self.knobs.progress.clone();
         let output = Box::new(move |bytes: &[u8]| progress.output(bytes));
         let reply: RunReply = native.call("run", &request, self.knobs, Some(output))?;
+        drop(mounts);
         self.built.executed += 1;
         let phases = &mut self.built.phases;
         match emulated {
@@ -118,14 +153,18 @@ impl Build<'_> {
             false => phases.run_native += reply.run_seconds,
         }
         phases.pack += reply.pack_seconds;
-        match reply.exit {
-            ExitReply::Code(0) => self.keep(&key, &reply, &job.path),
-            ExitReply::Code(code) => Err(Fault::step(ended(command, code)).into()),
-            ExitReply::Signal(signal) => {
-                Err(Fault::step(format!("`{}` was killed by signal {signal}", command.join(" ")))
-                    .into())
+        let message = match reply.exit {
+            ExitReply::Code(0) => {
+                native.note(&key);
+                return self.keep(&key, &reply, &job.path);
             }
-        }
+            ExitReply::Code(code) => ended(&command, code),
+            ExitReply::Signal(signal) => {
+                format!("`{}` was killed by signal {signal}", command.join(" "))
+            }
+        };
+        let point = self.point(&key, &step);
+        Err(Fault { point, ..Fault::step(message) }.into())
     }
 
     fn keep(&mut self, key: &Key, reply: &RunReply, job: &Path) -> Result<Made, Stop> {
@@ -154,24 +193,15 @@ impl Build<'_> {
     }
 
     /// The key of a step: what is below, what runs and how.
-    fn run_key(
-        &self,
-        command: &[String],
-        network: bool,
-        user: &User,
-        env: &[(String, String)],
-    ) -> Key {
-        let diff_ids: Vec<Digest> = self.layers.iter().map(|l| l.diff_id).collect();
-        let below = match diff_ids.is_empty() {
-            true => "scratch".to_owned(),
-            false => chain_id(&diff_ids).to_string(),
-        };
-        let platform = self.spec.platform.to_string();
+    fn run_key(&self, step: &StepOf<'_>) -> Key {
+        let StepOf { command, run, user, env, sources } = step;
+        let below = chain_text(&self.layers);
+        let platform = self.stage.platform.to_string();
         let mut fields = vec![
             ("format", Value::Number(RUN_FORMAT)),
             ("below", Value::Text(&below)),
             ("platform", Value::Text(&platform)),
-            ("network", Value::Number(i64::from(network))),
+            ("network", Value::Number(i64::from(run.network))),
             ("workdir", Value::Text(self.state.workdir())),
             ("uid", Value::Number(user.uid.into())),
             ("gid", Value::Number(user.gid.into())),
@@ -179,39 +209,52 @@ impl Build<'_> {
         ];
         fields.extend(user.groups.iter().map(|g| ("group", Value::Number((*g).into()))));
         fields.extend(command.iter().map(|word| ("word", Value::Text(word))));
-        for (name, value) in env {
+        if let Program::Script { content, .. } = &run.program {
+            fields.push(("script", Value::Text(content)));
+        }
+        for (name, value) in *env {
             fields.push(("env", Value::Text(name)));
             fields.push(("is", Value::Text(value)));
         }
+        let mounts: Vec<String> =
+            run.mounts.iter().zip(*sources).map(|(m, s)| mount_text(m, s.as_ref())).collect();
+        fields.extend(mounts.iter().map(|mount| ("mount", Value::Text(mount))));
         hash_fields("run", &fields)
     }
 
-    fn run_spec(
-        &self,
-        command: &[String],
-        network: bool,
-        user: &User,
-        env: Vec<(String, String)>,
-        emulator: Option<Emulator>,
-    ) -> RunSpec {
+    fn run_spec(&self, step: &StepOf<'_>, emulator: Option<Emulator>) -> RunSpec {
+        let StepOf { command, run, user, env, .. } = step;
         let mut spec = RunSpec::new("/", command.iter().cloned());
-        spec.env = env;
+        spec.env = env.to_vec();
         spec.cwd = self.state.workdir().into();
-        spec.uid = user.uid;
-        spec.gid = user.gid;
-        spec.groups.clone_from(&user.groups);
-        spec.hostname = "mabuild".to_owned();
-        spec.network = if network { Network::Host } else { Network::None };
-        spec.hosts = Some(b"127.0.0.1\tlocalhost\n::1\tlocalhost\n".to_vec());
-        spec.resolv_conf = std::fs::read("/etc/resolv.conf").ok().filter(|_| network);
-        spec.bits32 = emulator.is_none() && self.spec.platform.arch == "386";
+        surround(&mut spec, user, run.network);
+        spec.bits32 = emulator.is_none() && self.stage.platform.arch == "386";
         spec.emulator = emulator;
+        // A directory that is not there is made before the step, as BuildKit does.
+        spec.make_cwd = true;
+        let path = self.native.store.dir().to_owned();
+        spec.min_free = Some(MinFree { path, bytes: LEAST_FREE });
         spec
     }
+}
 
-    /// How programs of the platform come to run on this machine; none when they just do.
-    fn emulator(&self) -> Result<Option<Emulator>, Fault> {
-        let platform = &self.spec.platform;
+/// Puts into the description of a program what is the same for all: who it is, its host, its
+/// network.
+pub(super) fn surround(spec: &mut RunSpec, user: &User, network: bool) {
+    spec.uid = user.uid;
+    spec.gid = user.gid;
+    spec.groups.clone_from(&user.groups);
+    // The name that BuildKit gives, so that programs that keep it make the same of it.
+    spec.hostname = "buildkitsandbox".to_owned();
+    spec.network = if network { Network::Host } else { Network::None };
+    let hosts = "127.0.0.1\tlocalhost buildkitsandbox\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+    spec.hosts = Some(hosts.as_bytes().to_vec());
+    spec.resolv_conf = Some(std::fs::read("/etc/resolv.conf").unwrap_or_default());
+}
+
+impl Native {
+    /// How programs of a platform come to run on this machine; none when they just do.
+    pub(super) fn emulator(&self, platform: &Platform) -> Result<Option<Emulator>, Fault> {
         if qemu::runs_natively(host_arch(), &platform.os, &platform.arch) {
             return Ok(None);
         }
@@ -220,7 +263,7 @@ impl Build<'_> {
                 "programs of {platform} can neither run nor be emulated on this machine"
             )));
         };
-        let host = &self.native.host;
+        let host = &self.host;
         let registered = |h: &mabuild_sandbox::HostHandler| {
             h.enabled && h.flags.contains('F') && h.magic == target.magic
         };
@@ -233,7 +276,7 @@ impl Build<'_> {
         };
         let interpreter = match mode {
             EmulatorMode::HostRegistered => PathBuf::new(),
-            _ => self.native.supply.emulator(platform)?,
+            _ => self.supply.emulator(platform)?,
         };
         let registration = Registration {
             magic: target.magic.to_vec(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use mabuild_oci::chain_id;
-use mabuild_sandbox::{Call, CallError, IdMap, call};
+use mabuild_sandbox::{Call, CallError, IdMap, call, call_attached};
 
 use super::inner::{RemoveRequest, UnpackLayer, UnpackRequest};
 use super::layers::Layer;
@@ -99,10 +99,30 @@ impl Native {
         knobs: &Knobs,
         output: Option<mabuild_sandbox::Output>,
     ) -> Result<R, Stop> {
-        let bug = |e: serde_json::Error| Fault {
-            kind: crate::event::FailureKind::Bug,
-            message: format!("the sandbox and its helper do not understand each other: {e}"),
-            span: None,
+        self.answer(call, op, request, knobs, output)
+    }
+
+    /// The same with the standard input and outputs of this process, for a person.
+    pub(super) fn call_attached<R: serde::de::DeserializeOwned>(
+        &self,
+        op: &str,
+        request: &impl serde::Serialize,
+        knobs: &Knobs,
+    ) -> Result<R, Stop> {
+        self.answer(call_attached, op, request, knobs, None)
+    }
+
+    fn answer<R: serde::de::DeserializeOwned>(
+        &self,
+        call: fn(Call<'_>) -> Result<Vec<u8>, CallError>,
+        op: &str,
+        request: &impl serde::Serialize,
+        knobs: &Knobs,
+        output: Option<mabuild_sandbox::Output>,
+    ) -> Result<R, Stop> {
+        let bug = |e: serde_json::Error| {
+            let message = format!("the sandbox and its helper do not understand each other: {e}");
+            Fault::new(crate::event::FailureKind::Bug, message)
         };
         let request = serde_json::to_vec(request).map_err(bug)?;
         let reply = call(Call {

@@ -15,6 +15,13 @@ pub(super) struct User {
     pub home: String,
 }
 
+impl User {
+    /// Root where nothing more is known.
+    pub fn root() -> Self {
+        Self { uid: 0, gid: 0, groups: vec![0], home: "/root".to_owned() }
+    }
+}
+
 /// The tables of an image.
 #[derive(Debug, Default)]
 pub(super) struct Tables {
@@ -27,7 +34,7 @@ impl Native {
     pub(super) fn tables(&self, layers: &[Layer], view: &FsView) -> Result<Tables, Fault> {
         let read = |path: &str| -> Result<String, Fault> {
             let Ok(real) = view.resolve(path.as_bytes()) else { return Ok(String::new()) };
-            let bytes = self.read_file(layers, &real.path)?.unwrap_or_default();
+            let bytes = self.read_file(layers, view, &real.path)?.unwrap_or_default();
             Ok(String::from_utf8_lossy(&bytes).into_owned())
         };
         Ok(Tables { passwd: read("etc/passwd")?, group: read("etc/group")? })
@@ -66,14 +73,19 @@ impl Tables {
         Ok(User { uid, gid, groups, home })
     }
 
-    /// `user[:group]` of a `chown=`: without a group, the group has the number of the user, as
-    /// Docker has it.
-    pub fn owner(&self, text: &str) -> Result<(u64, u64), Fault> {
-        let user = self.user(text)?;
-        if text.contains(':') || number(text).is_none() {
-            return Ok((user.uid.into(), user.gid.into()));
-        }
-        Ok((user.uid.into(), user.uid.into()))
+    /// `user[:group]` of a `chown=`: without a group, a number is its own group, and a name has
+    /// that of its entry. BuildKit takes a name that is not in the tables for root, and so does
+    /// this.
+    pub fn owner(&self, text: &str) -> (u64, u64) {
+        let (user, group) = text.split_once(':').unwrap_or((text, ""));
+        let known = |user: &str| self.entry(user).filter(|entry| entry.name == user);
+        let (uid, gid) = match small(user) {
+            Some(uid) => (uid, uid),
+            None => known(user).map_or((0, 0), |entry| (entry.uid, entry.gid)),
+        };
+        let named = || self.groups().find(|(name, ..)| *name == group).map(|(_, gid, _)| gid);
+        let gid = small(group).or_else(named).unwrap_or(gid);
+        (uid.into(), gid.into())
     }
 
     fn group(&self, text: &str) -> Result<u32, Fault> {
@@ -120,6 +132,17 @@ fn number(text: &str) -> Option<u32> {
     text.parse().ok()
 }
 
+/// A number of an owner; BuildKit takes what is larger for a name.
+fn small(text: &str) -> Option<u32> {
+    number(text).filter(|number| i32::try_from(*number).is_ok())
+}
+
+/// The owner of a `chown=` that is all numbers; a user alone is its own group.
+pub(super) fn numbers(text: &str) -> Option<(u64, u64)> {
+    let (user, group) = text.split_once(':').unwrap_or((text, text));
+    Some((small(user)?.into(), small(group)?.into()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,14 +169,32 @@ mod tests {
         assert_eq!(none.user("1000:7").unwrap().gid, 7);
         assert_eq!(none.user("1000").unwrap().gid, 0);
         assert_eq!(none.user("").unwrap().home, "/root");
-        assert_eq!(none.owner("5").unwrap(), (5, 5));
-        assert_eq!(none.owner("5:6").unwrap(), (5, 6));
+        assert_eq!(none.owner("5"), (5, 5));
+        assert_eq!(none.owner("5:6"), (5, 6));
+    }
+
+    #[test]
+    fn owners_are_found_as_far_as_the_tables_know_them() {
+        for (text, owner) in [
+            ("web", (33, 34)),
+            ("web:log", (33, 4)),
+            ("33", (33, 33)),
+            ("33:log", (33, 4)),
+            (":log", (0, 4)),
+            ("stranger", (0, 0)),
+            ("web:strangers", (33, 34)),
+            ("stranger:7", (0, 7)),
+            ("2147483647:5", (2_147_483_647, 5)),
+            ("2147483648:5", (0, 5)),
+        ] {
+            assert_eq!(tables().owner(text), owner, "{text}");
+        }
     }
 
     #[test]
     fn an_unknown_name_says_where_it_was_looked_for() {
         let text = tables().user("www").unwrap_err().message;
         assert!(text.contains("`www`") && text.contains("/etc/passwd"), "{text}");
-        assert!(tables().owner("web:nope").unwrap_err().message.contains("/etc/group"));
+        assert!(tables().user("web:nope").unwrap_err().message.contains("/etc/group"));
     }
 }

@@ -1,29 +1,23 @@
 //! One context of a run: its folders as they were read, and its files as they were hashed.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::{DirEntry, Metadata};
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rayon::prelude::*;
 
 use super::hash::hash;
-use crate::facts::{FileFact, FileKind, Ignore};
+use crate::facts::{FileFact, FileKind, name_of, text_of};
 use crate::store::Stat;
-
-/// A file that hides others from builds.
-const IGNORE: &str = ".dockerignore";
-/// The largest such file.
-const LARGEST_IGNORE: u64 = 1 << 20;
-/// Folders in folders.
-const DEEPEST: usize = 200;
 
 /// A context.
 pub(super) struct Root {
     /// Absolute folder.
     pub name: Arc<str>,
-    ignore: Ignore,
     /// Files as they were when they were last hashed.
     known: HashMap<String, Stat>,
     /// Files that were hashed in this run.
@@ -42,6 +36,8 @@ pub(super) struct Node {
     pub kind: NodeKind,
     /// Permission bits.
     pub mode: u32,
+    /// Device and inode of a file that has more names than one.
+    pub shared: Option<(u64, u64)>,
 }
 
 /// What a name of a folder is.
@@ -53,8 +49,12 @@ pub(super) enum NodeKind {
     File(Stat),
     /// A symbolic link with its target.
     Symlink(String),
-    /// Something that no image can get from a context, in words.
-    Other(&'static str),
+    /// A named pipe.
+    Fifo,
+    /// A socket, which is copied as an empty file.
+    Socket,
+    /// A device: whether it is one of characters, its major and minor number.
+    Device(bool, u32, u32),
 }
 
 impl Root {
@@ -66,28 +66,12 @@ impl Root {
             Ok(_) => return Err(format!("the context {name} is not a directory")),
             Err(e) => return Err(format!("cannot open the context {name}: {e}")),
         }
-        Ok(Self {
-            name: name.clone(),
-            ignore: read_ignore(&path.join(IGNORE))?,
-            known,
-            fresh: Mutex::default(),
-            folders: Mutex::default(),
-        })
-    }
-
-    /// Whether a path does not exist for builds.
-    pub fn ignores(&self, path: &str) -> bool {
-        !self.ignore.is_empty() && self.ignore.ignores(path)
-    }
-
-    /// Whether nothing below a folder exists for builds.
-    pub fn prunes(&self, folder: &str) -> bool {
-        !self.ignore.is_empty() && self.ignore.prunes(folder)
+        Ok(Self { name: name.clone(), known, fresh: Mutex::default(), folders: Mutex::default() })
     }
 
     /// The place of a path on disk.
     pub fn on_disk(&self, path: &str) -> PathBuf {
-        Path::new(&*self.name).join(path)
+        Path::new(&*self.name).join(OsStr::from_bytes(&name_of(path)))
     }
 
     /// What is at a path; none when there is nothing.
@@ -109,41 +93,6 @@ impl Root {
         cell.get_or_init(|| read_folder(&self.on_disk(folder)).map(Arc::new)).clone()
     }
 
-    /// Everything below a folder that is not ignored, sorted by path.
-    pub fn below(&self, folder: &str) -> Result<Vec<FileFact>, String> {
-        let mut files = self.gather(folder, 0)?;
-        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        Ok(files)
-    }
-
-    fn gather(&self, folder: &str, depth: usize) -> Result<Vec<FileFact>, String> {
-        if depth > DEEPEST {
-            let disk = self.on_disk(folder);
-            return Err(format!("{} is nested too deep to be copied", disk.display()));
-        }
-        let nodes = self.list(folder)?;
-        let one = |node: &Node| -> Result<Vec<FileFact>, String> {
-            let path = join(folder, &node.name);
-            if !matches!(node.kind, NodeKind::Dir) {
-                return Ok(if self.ignores(&path) { vec![] } else { vec![self.fact(path, node)?] });
-            }
-            if self.prunes(&path) {
-                return Ok(vec![]);
-            }
-            let mut files = self.gather(&path, depth + 1)?;
-            // An ignored folder is still made for a file below it that is taken back.
-            if !files.is_empty() || !self.ignores(&path) {
-                files.push(self.fact(path, node)?);
-            }
-            Ok(files)
-        };
-        let lists: Result<Vec<_>, String> = match nodes.len() {
-            0..32 => nodes.iter().map(one).collect(),
-            _ => nodes.par_iter().with_min_len(32).map(one).collect(),
-        };
-        Ok(lists?.into_iter().flatten().collect())
-    }
-
     /// What a build sees of a node.
     pub fn fact(&self, path: String, node: &Node) -> Result<FileFact, String> {
         let kind = match &node.kind {
@@ -153,12 +102,10 @@ impl Root {
                 let stat = self.hashed(&path, stat)?;
                 FileKind::File { digest: stat.digest, size: stat.size }
             }
-            NodeKind::Other(what) => {
-                let disk = self.on_disk(&path);
-                return Err(format!(
-                    "{} is {what}, which cannot be copied; name it in {IGNORE}",
-                    disk.display()
-                ));
+            NodeKind::Socket => FileKind::File { digest: *blake3::hash(&[]).as_bytes(), size: 0 },
+            NodeKind::Fifo => FileKind::Fifo,
+            NodeKind::Device(character, major, minor) => {
+                FileKind::Device { character: *character, major: *major, minor: *minor }
             }
         };
         Ok(FileFact { path, mode: node.mode, kind })
@@ -189,22 +136,9 @@ pub(super) fn join(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }
 
-fn is_absent(e: &std::io::Error) -> bool {
+/// Whether an error says that nothing is there.
+pub(super) fn is_absent(e: &std::io::Error) -> bool {
     matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)
-}
-
-fn read_ignore(path: &Path) -> Result<Ignore, String> {
-    let failed = |e: &dyn std::fmt::Display| format!("cannot read {}: {e}", path.display());
-    match std::fs::metadata(path) {
-        Ok(meta) if meta.len() > LARGEST_IGNORE => Err(failed(&"it is larger than 1 MiB")),
-        Ok(meta) if meta.is_file() => {
-            let bytes = std::fs::read(path).map_err(|e| failed(&e))?;
-            Ok(Ignore::parse(&String::from_utf8_lossy(&bytes)))
-        }
-        Ok(_) => Ok(Ignore::default()),
-        Err(e) if is_absent(&e) => Ok(Ignore::default()),
-        Err(e) => Err(failed(&e)),
-    }
 }
 
 fn read_folder(folder: &Path) -> Result<Vec<Node>, String> {
@@ -214,14 +148,7 @@ fn read_folder(folder: &Path) -> Result<Vec<Node>, String> {
     let one = |entry: &DirEntry| {
         let path = entry.path();
         let meta = entry.metadata().map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-        match entry.file_name().into_string() {
-            Ok(name) => node(name, &path, &meta),
-            Err(name) => Ok(Node {
-                name: name.to_string_lossy().into_owned(),
-                kind: NodeKind::Other("a name that is not UTF-8"),
-                mode: 0,
-            }),
-        }
+        node(text_of(entry.file_name().as_bytes()).into_owned(), &path, &meta)
     };
     let nodes: Result<Vec<Node>, String> = match entries.len() {
         0..64 => entries.iter().map(one).collect(),
@@ -241,16 +168,16 @@ fn node(name: String, path: &Path, meta: &Metadata) -> Result<Node, String> {
     } else if kind.is_symlink() {
         let target = std::fs::read_link(path);
         let target = target.map_err(|e| format!("cannot read {}: {e}", path.display()))?;
-        match target.into_os_string().into_string() {
-            Ok(target) => NodeKind::Symlink(target),
-            Err(_) => NodeKind::Other("a symbolic link to a name that is not UTF-8"),
-        }
+        NodeKind::Symlink(text_of(target.as_os_str().as_bytes()).into_owned())
     } else if kind.is_fifo() {
-        NodeKind::Other("a named pipe")
+        NodeKind::Fifo
     } else if kind.is_socket() {
-        NodeKind::Other("a socket")
+        NodeKind::Socket
     } else {
-        NodeKind::Other("a device")
+        let number = meta.rdev();
+        let (major, minor) = (rustix::fs::major(number), rustix::fs::minor(number));
+        NodeKind::Device(kind.is_char_device(), major, minor)
     };
-    Ok(Node { name, kind, mode: meta.permissions().mode() & 0o7777 })
+    let shared = (meta.is_file() && meta.nlink() > 1).then(|| (meta.dev(), meta.ino()));
+    Ok(Node { name, kind, mode: meta.permissions().mode() & 0o7777, shared })
 }

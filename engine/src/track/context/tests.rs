@@ -35,12 +35,17 @@ impl World {
         self.dir.path().join("context")
     }
 
-    fn ask(&self, sources: &[&str]) -> FilesAsk {
-        FilesAsk {
-            context: self.context().to_str().unwrap().into(),
-            sources: sources.iter().map(|s| (*s).to_owned()).collect(),
-            checksum: None,
-        }
+    fn ask(&self, sources: &[&str]) -> ContextAsk {
+        let sources = sources.iter().map(|s| (*s).to_owned()).collect();
+        ContextAsk::of(self.context().to_str().unwrap().into(), sources)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        std::fs::write(self.context().join(path), text).unwrap();
+    }
+
+    fn link(&self, to: &str, at: &str) {
+        symlink(to, self.context().join(at)).unwrap();
     }
 
     fn contexts(&self) -> Contexts {
@@ -53,7 +58,11 @@ impl World {
 
     /// `source: path path …` for each match, `/` behind directories, `@` behind links.
     fn shown(&self, sources: &[&str]) -> String {
-        let set = match self.set(sources) {
+        self.answer(&self.ask(sources))
+    }
+
+    fn answer(&self, ask: &ContextAsk) -> String {
+        let set = match self.contexts().files(ask) {
             Ok(set) => set,
             Err(e) => return e,
         };
@@ -61,7 +70,11 @@ impl World {
             let files = found.files.iter().map(|file| match &file.kind {
                 FileKind::File { .. } => file.path.clone(),
                 FileKind::Dir => format!("{}/", file.path),
+                FileKind::Parent => format!("{}/?", file.path),
                 FileKind::Symlink(to) => format!("{}@{to}", file.path),
+                FileKind::Hardlink(to) => format!("{}={to}", file.path),
+                FileKind::Fifo => format!("{}|", file.path),
+                FileKind::Device { .. } => format!("{}#", file.path),
             });
             let end = if found.directory { "/" } else { "" };
             format!("{}{end}: {}", found.path, files.collect::<Vec<_>>().join(" "))
@@ -82,7 +95,12 @@ fn sources_name_files_directories_and_globs() {
         (vec!["*.txt"], "a.txt: a.txt; b.txt: b.txt"),
         (vec!["b.txt", "a.txt"], "b.txt: b.txt; a.txt: a.txt"),
         (vec!["d/*"], "d/e/: d/e/y; d/e.z: d/e.z; d/empty/: ; d/x: d/x"),
-        (vec!["**/[xy]"], "d/e/y: d/e/y; d/x: d/x"),
+        // As Go has it: two stars are one.
+        (vec!["**/[xy]"], "d/x: d/x"),
+        (vec!["d/*/[xy]", "*.none"], "d/e/y: d/e/y"),
+        (vec!["*.none"], ""),
+        (vec!["../b.txt", "../../d/../a.txt"], "b.txt: b.txt; a.txt: a.txt"),
+        (vec!["a.txt/"], "a.txt: a.txt"),
         (vec!["?.txt"], "a.txt: a.txt; b.txt: b.txt"),
         (vec!["."], "/: .hidden a.txt b.txt d/ d/e/ d/e.z d/e/y d/empty/ d/x"),
     ] {
@@ -98,11 +116,11 @@ fn what_is_not_there_is_told_with_what_may_be_meant() {
     assert!(error.contains(&context) && error.contains("did you mean `src/main.rs`"), "{error}");
     assert!(world.shown(&["scr/main.rs"]).contains("did you mean `src/main.rs`"));
     assert!(!world.shown(&["quite-different"]).contains("did you mean"));
-    assert!(world.shown(&["*.go"]).contains("matches no file"));
+    assert!(world.shown(&["[a"]).contains("no pattern"));
     assert!(world.shown(&["../etc/passwd"]).contains("leaves the context"));
     assert!(world.shown(&["src/../../x"]).contains("leaves the context"));
     assert!(world.shown(&["Makefile/x"]).contains("matches no file"));
-    let nowhere = FilesAsk { context: "/nonexistent-folder".into(), ..world.ask(&["x"]) };
+    let nowhere = ContextAsk { context: "/nonexistent-folder".into(), ..world.ask(&["x"]) };
     assert!(world.contexts().files(&nowhere).unwrap_err().contains("/nonexistent-folder"));
 }
 
@@ -118,51 +136,162 @@ fn ignored_files_do_not_exist() {
         world.shown(&["."]),
         "/: .dockerignore keep.log m target/ target/keep/ target/keep/z"
     );
-    assert!(world.shown(&["a.log"]).contains("hidden by .dockerignore"));
-    assert!(world.shown(&["docs"]).contains("hidden by .dockerignore"));
+    for hidden in ["a.log", "docs", "target/x"] {
+        let error = world.shown(&[hidden]);
+        assert!(error.contains("is hidden by") && error.contains(".dockerignore"), "{error}");
+    }
     assert_eq!(world.shown(&["*.log"]), "keep.log: keep.log");
 }
 
 #[test]
-fn links_are_recorded_and_never_lead_out() {
+fn links_that_are_named_are_followed_in_the_context_and_others_recorded() {
     let world = World::new(&["real/f", "x"]);
-    let link = |to: &str, at: &str| symlink(to, world.context().join(at)).unwrap();
-    link("real", "dir");
-    link("../x", "real/up");
-    link("/etc", "abs");
-    link("../..", "out");
-    link("loop", "loop");
-    link("nowhere", "dangling");
-    assert_eq!(world.shown(&["dir"]), "dir: dir@real");
-    assert_eq!(world.shown(&["dir/"]), "real/: real/f real/up@../x");
-    assert_eq!(world.shown(&["dir/f"]), "real/f: real/f");
-    assert_eq!(world.shown(&["dir/*"]), "real/f: real/f; real/up: real/up@../x");
-    assert_eq!(world.shown(&["dangling"]), "dangling: dangling@nowhere");
-    assert_eq!(world.shown(&["abs"]), "abs: abs@/etc");
-    for source in ["abs/passwd", "out/x", "abs/*"] {
-        let error = world.shown(&[source]);
-        assert!(error.contains("out of the context"), "{source}: {error}");
+    world.link("real", "dir");
+    world.link("../x", "real/up");
+    world.link("/x", "abs");
+    world.link("/real/up", "chain");
+    world.link("../../x", "out");
+    world.link("loop", "loop");
+    world.link("/etc/passwd", "host");
+    for (source, want) in [
+        ("dir", "real/: real/f real/up@../x"),
+        ("dir/", "real/: real/f real/up@../x"),
+        ("dir/f", "dir/f: real/f"),
+        ("dir/*", "real/f: real/f; real/up: x"),
+        ("abs", "abs: x"),
+        ("chain", "chain: x"),
+        // The context is the root of its links.
+        ("out", "out: x"),
+        ("[ac]*", "abs: x; chain: x"),
+    ] {
+        assert_eq!(world.shown(&[source]), want, "{source}");
     }
-    assert!(world.shown(&["loop/x"]).contains("too many symbolic links"));
+    for source in ["host", "host/x", "loop/x"] {
+        let error = world.shown(&[source]);
+        let said = ["not in the context", "too many symbolic links", "matches no file"];
+        assert!(said.iter().any(|said| error.contains(said)), "{source}: {error}");
+    }
+    assert!(world.shown(&["h*"]).contains("leads nowhere"));
 }
 
 #[test]
-fn special_files_are_errors_unless_ignored() {
+fn links_do_not_show_what_is_hidden() {
+    let world = World::new(&["real/a", "real/b", "shown"]);
+    world.link("real", "dir");
+    world.link("shown", "gone");
+    world.write(".dockerignore", "real/b\ngone\n.dockerignore");
+    assert_eq!(world.shown(&["dir"]), "real/: real/a");
+    assert!(world.shown(&["dir/b"]).contains("hidden by"), "{}", world.shown(&["dir/b"]));
+    assert!(world.shown(&["gone"]).contains("hidden by"));
+    world.write(".dockerignore", "real\n.dockerignore");
+    assert!(world.shown(&["dir"]).contains("not in the context"));
+}
+
+#[test]
+fn the_ignore_file_of_a_dockerfile_counts_in_place_of_the_other() {
+    let world = World::new(&["a", "b", "build/"]);
+    world.write(".dockerignore", "a\n.*");
+    let own = world.context().join("build/Dockerfile.dockerignore");
+    let own: Arc<str> = own.to_str().unwrap().into();
+    let ask = ContextAsk { ignore: Some(own.clone()), ..world.ask(&["."]) };
+    assert_eq!(world.answer(&ask), "/: b build/");
+    std::fs::write(&*own, "b\nbuild").unwrap();
+    assert_eq!(world.answer(&ask), "/: .dockerignore a");
+    let hidden = ContextAsk { ignore: Some(own.clone()), ..world.ask(&["b"]) };
+    let error = world.answer(&hidden);
+    assert!(error.contains("Dockerfile.dockerignore") && error.contains("!b"), "{error}");
+    std::fs::write(&*own, "[a").unwrap();
+    let error = world.answer(&ask);
+    assert!(error.contains("Dockerfile.dockerignore"), "{error}");
+}
+
+#[test]
+fn what_is_left_out_is_below_each_source() {
+    let world = World::new(&["d/a.txt", "d/b", "d/e/a.txt", "d/e/c", "d/f/a.txt", "t.txt", "u"]);
+    let shown = |sources: &[&str], exclude: &[&str]| {
+        let exclude = exclude.iter().map(|e| (*e).to_owned()).collect();
+        world.answer(&ContextAsk { exclude, ..world.ask(sources) })
+    };
+    assert_eq!(shown(&["d"], &["*.txt"]), "d/: d/b d/e/ d/e/a.txt d/e/c d/f/ d/f/a.txt");
+    assert_eq!(shown(&["d"], &["**/*.txt"]), "d/: d/b d/e/ d/e/c d/f/");
+    assert_eq!(shown(&["d"], &["e", "f"]), "d/: d/a.txt d/b");
+    // A folder that is left out still comes along for what is taken back.
+    assert_eq!(shown(&["d"], &["*", "!e/c"]), "d/: d/e/? d/e/c");
+    assert_eq!(shown(&["d"], &["*"]), "d/: ");
+    assert_eq!(shown(&["t*", "u"], &["*.txt"]), "t.txt: ; u: u");
+    assert!(shown(&["d"], &["[a"]).contains("left out"));
+}
+
+#[test]
+fn parents_come_along_up_to_the_pivot() {
+    let world = World::new(&["a/b/c/f", "a/b/g", "a/h/f", "z/f"]);
+    world.link("a", "l");
+    let shown = |source: &str| world.answer(&ContextAsk { parents: true, ..world.ask(&[source]) });
+    assert_eq!(shown("a/b/c/f"), "/: a/? a/b/? a/b/c/? a/b/c/f");
+    assert_eq!(shown("a/b"), "/: a/? a/b/ a/b/c/ a/b/c/f a/b/g");
+    assert_eq!(shown("./a/./b/g"), "a/: a/b/? a/b/g");
+    assert_eq!(shown("**/f"), "/: a/? a/b/? a/b/c/? a/b/c/f a/h/? a/h/f z/? z/f");
+    assert_eq!(shown("[az]/./h/f"), "a/: a/h/? a/h/f; z/: ");
+    assert_eq!(shown("l/./h"), "a/: a/h/ a/h/f");
+    assert_eq!(shown("l"), "/: l@a");
+    assert_eq!(shown("."), "/: a/ a/b/ a/b/c/ a/b/c/f a/b/g a/h/ a/h/f l@a z/ z/f");
+    assert_eq!(shown("q*"), "/: ");
+    for missing in ["a/b/none", "a/./none"] {
+        assert!(shown(missing).contains("matches no file"), "{}", shown(missing));
+    }
+    assert!(shown("l/h").contains("through a symbolic link"));
+    let exclude = vec!["a/b".to_owned()];
+    let ask = ContextAsk { parents: true, exclude, ..world.ask(&["**/f"]) };
+    assert_eq!(world.answer(&ask), "/: a/? a/h/? a/h/f z/? z/f");
+}
+
+#[test]
+fn names_of_one_file_are_told_within_a_match() {
+    let world = World::new(&["d/b", "d/e/", "o"]);
+    let link = |from: &str, to: &str| {
+        std::fs::hard_link(world.context().join(from), world.context().join(to)).unwrap();
+    };
+    link("d/b", "d/e/c");
+    link("d/b", "d/a");
+    link("o", "p");
+    assert_eq!(world.shown(&["d"]), "d/: d/a d/b=d/a d/e/ d/e/c=d/a");
+    assert_eq!(world.shown(&["o", "p"]), "o: o; p: p");
+    let first = world.set(&["d"]).unwrap().digest;
+    std::fs::remove_file(world.context().join("d/a")).unwrap();
+    world.write("d/a", "d/b");
+    assert_ne!(world.set(&["d"]).unwrap().digest, first);
+}
+
+#[test]
+fn special_files_are_copied_as_far_as_images_know_them() {
     let world = World::new(&["a"]);
     let _socket = std::os::unix::net::UnixListener::bind(world.context().join("sock")).unwrap();
-    let error = world.shown(&["."]);
-    assert!(error.contains("sock is a socket"), "{error}");
-    std::fs::write(world.context().join(".dockerignore"), "sock\n.dockerignore").unwrap();
-    assert_eq!(world.shown(&["."]), "/: a");
+    let pipe = world.context().join("pipe");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+    assert_eq!(world.shown(&["."]), "/: a pipe| sock");
+    let set = world.set(&["sock"]).unwrap();
+    assert!(matches!(set.matches[0].files[0].kind, FileKind::File { size: 0, .. }));
 }
 
 #[test]
-fn a_name_that_is_no_text_is_an_error() {
+fn a_name_that_is_no_text_is_a_name() {
     use std::os::unix::ffi::OsStrExt;
-    let world = World::new(&["a"]);
-    let name = std::ffi::OsStr::from_bytes(b"b\xff");
+    let world = World::new(&["a", "d/"]);
+    let name = std::ffi::OsStr::from_bytes(b"d/b\xff");
     std::fs::write(world.context().join(name), "x").unwrap();
-    assert!(world.shown(&["."]).contains("not UTF-8"));
+    symlink(std::ffi::OsStr::from_bytes(b"b\xff"), world.context().join("d/l")).unwrap();
+    for source in [".", "d", "d/b?", "d/l"] {
+        let set = world.set(&[source]).unwrap();
+        let mut files = set.matches.iter().flat_map(|found| &found.files);
+        assert!(files.any(|file| *crate::facts::name_of(&file.path) == *b"d/b\xff"), "{source}");
+    }
     assert_eq!(world.shown(&["a"]), "a: a");
 }
 

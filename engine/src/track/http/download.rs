@@ -12,9 +12,9 @@ use reqwest::header::{
 use reqwest::{Response, StatusCode, Url};
 use tempfile::NamedTempFile;
 
-use super::Client;
 use super::error::{FetchError, Trouble, mask};
 use super::retry::Tries;
+use super::{Client, Condition};
 use crate::store::{Store, StoreError};
 
 /// Bytes that are hashed and written at once.
@@ -29,6 +29,28 @@ pub(crate) struct Expected {
     pub digest: Digest,
     /// Its size in bytes, when it is known.
     pub size: Option<u64>,
+}
+
+/// What is asked for: a content, a size, or something newer than a copy.
+#[derive(Clone, Debug, Default)]
+struct Wanted {
+    digest: Option<Digest>,
+    size: Option<u64>,
+    condition: Condition,
+}
+
+/// What came of a download of which nothing was known before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Downloaded {
+    /// A file, now in the store.
+    New {
+        /// Its SHA-256.
+        digest: Digest,
+        /// What to ask with next time.
+        condition: Condition,
+    },
+    /// The copy is still right.
+    NotModified,
 }
 
 /// Hears how many bytes have come, and how many there are when that is known.
@@ -55,30 +77,59 @@ impl Client {
         if path.is_file() {
             return Ok(path);
         }
-        let sink = self.fill(&target, &expected, store, progress).await?;
-        blocking(store, move |store| store.adopt_download(sink.file, &digest)).await
+        let Expected { digest: wanted, size } = expected;
+        let wanted = Wanted { digest: Some(wanted), size, ..Wanted::default() };
+        match self.fill(&target, &wanted, store, progress).await? {
+            Some((sink, _)) => {
+                blocking(store, move |store| store.adopt_download(sink.file, &digest)).await
+            }
+            None => Err(unstored(&"the server says that it did not change")),
+        }
     }
 
+    /// Brings whatever an address serves into the store, or learns that the copy described by
+    /// `condition` is right.
+    pub async fn download_any(
+        &self,
+        url: &str,
+        condition: Condition,
+        store: &Arc<Store>,
+        progress: &Progress,
+    ) -> Result<Downloaded, FetchError> {
+        let target = self.target(url)?;
+        let wanted = Wanted { condition, ..Wanted::default() };
+        let Some((sink, condition)) = self.fill(&target, &wanted, store, progress).await? else {
+            return Ok(Downloaded::NotModified);
+        };
+        let digest = sink.hasher.clone().finish();
+        let name = digest.to_string();
+        blocking(store, move |store| store.adopt_download(sink.file, &name)).await?;
+        Ok(Downloaded::New { digest, condition })
+    }
+
+    /// Fetches until it is whole; none when the copy that is known is right.
     async fn fill(
         &self,
         url: &Url,
-        expected: &Expected,
+        wanted: &Wanted,
         store: &Arc<Store>,
         progress: &Progress,
-    ) -> Result<Sink, FetchError> {
+    ) -> Result<Option<(Sink, Condition)>, FetchError> {
         let file = store.temp_named().map_err(|e| unstored(&e))?;
-        let mut part = Part { sink: Sink::new(file, &expected.digest), validator: None };
+        let hasher = wanted.digest.map_or_else(Hasher::sha256, |digest| digest.hasher());
+        let mut part = Part::new(Sink::new(file, hasher));
         let mut tries = Tries::new(&self.inner);
         let mut mismatched = false;
         loop {
             let before = part.sink.size;
-            let trouble = match self.continue_part(url, expected, &mut part, progress).await {
-                Ok(()) => {
+            let trouble = match self.continue_part(url, wanted, &mut part, progress).await {
+                Ok(false) => return Ok(None),
+                Ok(true) => {
                     let actual = part.sink.hasher.clone().finish();
-                    if actual == expected.digest {
-                        return Ok(part.sink);
-                    }
-                    let error = mismatch(url, expected, &actual);
+                    let Some(digest) = wanted.digest.filter(|digest| *digest != actual) else {
+                        return Ok(Some((part.sink, part.condition)));
+                    };
+                    let error = mismatch(url, &digest, &actual);
                     // A cut or mixed body may be the fault of the way, not of the source.
                     if std::mem::replace(&mut mismatched, true) {
                         return Err(error);
@@ -95,18 +146,18 @@ impl Client {
         }
     }
 
-    /// One request for what is missing of a file.
+    /// One request for what is missing of a file; tells whether there is anything new.
     async fn continue_part(
         &self,
         url: &Url,
-        expected: &Expected,
+        wanted: &Wanted,
         part: &mut Part,
         progress: &Progress,
-    ) -> Result<(), Trouble> {
+    ) -> Result<bool, Trouble> {
         let _permit = self.permit(url).await;
         let local =
             |e: &dyn std::fmt::Display| Trouble::fatal(url, &format!("cannot keep it: {e}"));
-        let mut response = self.send(url, part.headers()).await?;
+        let mut response = self.send(url, part.headers(&wanted.condition)).await?;
         let total = match response.status() {
             StatusCode::PARTIAL_CONTENT => match content_range(&response) {
                 Some((start, total)) if start == part.sink.size => total,
@@ -119,15 +170,19 @@ impl Client {
                 part.restart().map_err(|e| local(&e))?;
                 return Err(Trouble::again("the file became shorter while it was fetched"));
             }
+            StatusCode::NOT_MODIFIED if part.sink.size == 0 && !wanted.condition.is_empty() => {
+                return Ok(false);
+            }
             StatusCode::OK => {
                 part.restart().map_err(|e| local(&e))?;
                 part.validator = validator(&response);
+                part.condition = Condition::of(&response);
                 response.content_length()
             }
             status => return Err(Trouble::fatal(url, &format!("unexpected answer {status}"))),
         };
-        let total = expected.size.or(total);
-        let largest = expected.size.unwrap_or(LARGEST);
+        let total = wanted.size.or(total);
+        let largest = wanted.size.unwrap_or(LARGEST);
         let mut piece = Vec::with_capacity(PIECE);
         loop {
             let chunk = self.chunk(&mut response).await;
@@ -149,12 +204,12 @@ impl Client {
                 Err(trouble) => return Err(trouble),
             }
         }
-        match expected.size {
+        match wanted.size {
             Some(size) if part.sink.size < size => {
                 let got = part.sink.size;
                 Err(Trouble::again(format!("only {got} of {size} bytes came")))
             }
-            _ => Ok(()),
+            _ => Ok(true),
         }
     }
 }
@@ -168,8 +223,8 @@ struct Sink {
 }
 
 impl Sink {
-    fn new(file: NamedTempFile, digest: &Digest) -> Self {
-        Self { file, hasher: digest.hasher(), empty: digest.hasher(), size: 0 }
+    fn new(file: NamedTempFile, empty: Hasher) -> Self {
+        Self { file, hasher: empty.clone(), empty, size: 0 }
     }
 }
 
@@ -177,10 +232,19 @@ impl Sink {
 struct Part {
     sink: Sink,
     validator: Option<HeaderValue>,
+    /// What to ask with next time.
+    condition: Condition,
 }
 
 impl Part {
-    fn headers(&self) -> HeaderMap {
+    fn new(sink: Sink) -> Self {
+        Self { sink, validator: None, condition: Condition::default() }
+    }
+
+    fn headers(&self, condition: &Condition) -> HeaderMap {
+        if self.sink.size == 0 {
+            return condition.headers();
+        }
         let mut headers = HeaderMap::new();
         if self.sink.size > 0
             && let Ok(range) = HeaderValue::from_str(&format!("bytes={}-", self.sink.size))
@@ -234,12 +298,11 @@ fn content_range(response: &Response) -> Option<(u64, Option<u64>)> {
     Some((start.trim().parse().ok()?, total.trim().parse().ok()))
 }
 
-fn mismatch(url: &Url, expected: &Expected, actual: &Digest) -> FetchError {
+fn mismatch(url: &Url, expected: &Digest, actual: &Digest) -> FetchError {
     let message = format!(
-        "{} has {actual}, but {} was expected: it was altered or exchanged; check the digest, or \
-         take another mirror",
-        mask(url.as_str()),
-        expected.digest
+        "{} has {actual}, but {expected} was expected: it was altered or exchanged; check the \
+         digest, or take another mirror",
+        mask(url.as_str())
     );
     FetchError { message, blames_upstream: true, status: None }
 }

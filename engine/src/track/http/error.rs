@@ -1,9 +1,8 @@
 //! What can go wrong with a request, and whether to try again.
 
-use std::error::Error;
 use std::time::Duration;
 
-use reqwest::header::{DATE, RETRY_AFTER};
+use mabuild_registry::wire::retry_after;
 use reqwest::{Response, StatusCode, Url};
 
 use crate::facts::FactError;
@@ -49,7 +48,7 @@ impl Trouble {
     /// An answer that asks for patience.
     pub fn status(response: &Response) -> Self {
         let message = format!("the server answers {}", response.status());
-        Self::Again { message, wait: retry_after(response) }
+        Self::Again { message, wait: retry_after(response.headers()) }
     }
 
     /// An answer that will stay as it is.
@@ -74,40 +73,6 @@ impl Trouble {
     pub fn out_of_reach(url: &Url, why: &str) -> Self {
         let message = format!("cannot fetch {}: {why}", mask(url.as_str()));
         Self::Fatal(FetchError { message, blames_upstream: true, status: None })
-    }
-}
-
-/// The wait that an answer asks for: seconds, or a date, which is taken against the server's own
-/// clock.
-fn retry_after(response: &Response) -> Option<Duration> {
-    let text = |name| response.headers().get(name)?.to_str().ok();
-    let wanted = text(RETRY_AFTER)?.trim();
-    if let Ok(seconds) = wanted.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = |text: &str| Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp().as_second());
-    let seconds = date(wanted)? - date(text(DATE)?)?;
-    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
-}
-
-/// The innermost causes of an error, without its address.
-pub(super) fn cause(e: &reqwest::Error) -> String {
-    let mut chain = Vec::new();
-    let mut next: Option<&dyn Error> = e.source();
-    while let Some(error) = next {
-        chain.push(error.to_string());
-        next = error.source();
-    }
-    // The outer layers only say that sending or reading failed.
-    let inner = chain.len().saturating_sub(2);
-    match chain.get(inner..) {
-        Some(inner) if !inner.is_empty() => {
-            let mut inner = inner.to_vec();
-            inner.dedup();
-            inner.join(": ")
-        }
-        _ if e.is_timeout() => "the connection timed out".to_owned(),
-        _ => "the connection failed".to_owned(),
     }
 }
 

@@ -16,13 +16,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use mabuild_registry::wire::{Backoff, cause};
 use reqwest::header::{
     ACCEPT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
 };
 use reqwest::{NoProxy, Proxy, Response, StatusCode, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub(crate) use download::Expected;
+pub(crate) use download::{Downloaded, Expected, Progress};
 pub use error::FetchError;
 use error::Trouble;
 pub(crate) use error::mask;
@@ -77,6 +78,29 @@ pub(crate) struct Condition {
     pub last_modified: Option<String>,
 }
 
+impl Condition {
+    /// What an answer says of its content.
+    fn of(response: &Response) -> Self {
+        let text = |name| response.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+        Self {
+            etag: text(ETAG).map(str::to_owned),
+            last_modified: text(LAST_MODIFIED).map(str::to_owned),
+        }
+    }
+
+    /// Whether there is nothing to ask with.
+    fn is_empty(&self) -> bool {
+        self.etag.is_none() && self.last_modified.is_none()
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        insert(&mut headers, IF_NONE_MATCH, self.etag.as_deref());
+        insert(&mut headers, IF_MODIFIED_SINCE, self.last_modified.as_deref());
+        headers
+    }
+}
+
 /// The answer to a conditional request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Fetched {
@@ -106,7 +130,7 @@ struct Inner {
     proxies: Vec<Proxy>,
     hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
     downloaded: AtomicU64,
-    random: AtomicU64,
+    backoff: Backoff,
 }
 
 /// What requests go through.
@@ -125,8 +149,8 @@ impl Transport {
             // verified by digest or signature.
             Err(e) => {
                 let http = builder(options, proxies).tls_certs_only([]).build();
-                let http = http.map_err(|e| format!("the HTTP client: {}", error::cause(&e)))?;
-                Ok(Self { http, no_certificates: Some(error::cause(&e)) })
+                let http = http.map_err(|e| format!("the HTTP client: {}", cause(&e)))?;
+                Ok(Self { http, no_certificates: Some(cause(&e)) })
             }
         }
     }
@@ -136,14 +160,14 @@ impl Client {
     /// Makes a client. Fails on proxies that are no addresses.
     pub fn new(options: HttpOptions) -> Result<Self, String> {
         let proxies = proxies(&options.env)?;
-        let random = AtomicU64::new(options.seed);
+        let backoff = Backoff::new(options.pause, options.longest_pause, options.seed);
         let inner = Inner {
             transport: OnceLock::new(),
             options,
             proxies,
             hosts: Mutex::default(),
             downloaded: AtomicU64::new(0),
-            random,
+            backoff,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -158,6 +182,20 @@ impl Client {
         self.inner.options.offline
     }
 
+    /// What a client of registries asks an address with.
+    pub fn connection(&self, url: &Url) -> Result<reqwest::Client, String> {
+        let transport = self.transport().map_err(Clone::clone)?;
+        match &transport.no_certificates {
+            Some(why) if url.scheme() == "https" => Err(no_certificates(why)),
+            _ => Ok(transport.http.clone()),
+        }
+    }
+
+    fn transport(&self) -> Result<&Transport, &String> {
+        let new = || Transport::new(&self.inner.options, &self.inner.proxies);
+        self.inner.transport.get_or_init(new).as_ref()
+    }
+
     /// Gets at most `limit` bytes, or learns that the copy described by `condition` is right.
     pub async fn get_bytes(
         &self,
@@ -166,9 +204,7 @@ impl Client {
         condition: &Condition,
     ) -> Result<Fetched, FetchError> {
         let url = self.target(url)?;
-        let mut headers = HeaderMap::new();
-        insert(&mut headers, IF_NONE_MATCH, condition.etag.as_deref());
-        insert(&mut headers, IF_MODIFIED_SINCE, condition.last_modified.as_deref());
+        let headers = condition.headers();
         let mut tries = Tries::new(&self.inner);
         loop {
             match self.get_once(&url, limit, &headers).await {
@@ -192,11 +228,7 @@ impl Client {
         if response.status() != StatusCode::OK {
             return Err(Trouble::fatal(url, &format!("unexpected answer {}", response.status())));
         }
-        let text = |name| response.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok());
-        let condition = Condition {
-            etag: text(ETAG).map(str::to_owned),
-            last_modified: text(LAST_MODIFIED).map(str::to_owned),
-        };
+        let condition = Condition::of(&response);
         let mut bytes = Vec::new();
         while let Some(chunk) = self.chunk(&mut response).await? {
             if (bytes.len() + chunk.len()) as u64 > limit {
@@ -212,11 +244,7 @@ impl Client {
     async fn send(&self, url: &Url, mut headers: HeaderMap) -> Result<Response, Trouble> {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let stall = self.inner.options.stall_timeout;
-        let transport = self
-            .inner
-            .transport
-            .get_or_init(|| Transport::new(&self.inner.options, &self.inner.proxies));
-        let transport = transport.as_ref().map_err(|e| Trouble::fatal(url, e))?;
+        let transport = self.transport().map_err(|e| Trouble::fatal(url, e))?;
         let sent = transport.http.get(url.clone()).headers(headers).send();
         let response = match tokio::time::timeout(stall, sent).await {
             Ok(Ok(response)) => response,
@@ -244,7 +272,7 @@ impl Client {
                 self.inner.downloaded.fetch_add(length, Ordering::Relaxed);
                 Ok(chunk.map(|c| c.to_vec()))
             }
-            Ok(Err(e)) => Err(Trouble::again(error::cause(&e))),
+            Ok(Err(e)) => Err(Trouble::again(cause(&e))),
             Err(_) => Err(Trouble::again(format!("no byte came for {stall:?}"))),
         }
     }
@@ -285,18 +313,18 @@ impl Client {
 
 /// What to make of a request that got no answer.
 fn unsent(transport: &Transport, url: &Url, e: &reqwest::Error) -> Trouble {
-    let cause = error::cause(e);
+    let cause = cause(e);
     if let (Some(why), "https") = (&transport.no_certificates, url.scheme()) {
-        let help = "install the package ca-certificates";
-        return Trouble::fatal(
-            url,
-            &format!("this machine has no CA certificates ({why}); {help}"),
-        );
+        return Trouble::fatal(url, &no_certificates(why));
     }
     if e.is_redirect() || e.is_builder() || cause.contains("certificate") {
         return Trouble::out_of_reach(url, &cause);
     }
     Trouble::again(cause)
+}
+
+fn no_certificates(why: &str) -> String {
+    format!("this machine has no CA certificates ({why}); install the package ca-certificates")
 }
 
 fn insert(headers: &mut HeaderMap, name: reqwest::header::HeaderName, value: Option<&str>) {
@@ -334,7 +362,7 @@ fn proxies(env: &BTreeMap<String, String>) -> Result<Vec<Proxy>, String> {
     let proxy = |name: &str, make: fn(&str) -> reqwest::Result<Proxy>| {
         let Some(address) = var(name) else { return Ok(None) };
         let proxy = make(address).map_err(|e| {
-            format!("{name} is `{}`, which is no proxy: {}", mask(address), error::cause(&e))
+            format!("{name} is `{}`, which is no proxy: {}", mask(address), cause(&e))
         })?;
         Ok::<_, String>(Some(proxy.no_proxy(none.clone())))
     };

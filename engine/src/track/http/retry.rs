@@ -1,8 +1,5 @@
 //! When and how often to try again.
 
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-
 use reqwest::Url;
 
 use super::Inner;
@@ -46,26 +43,7 @@ impl<'a> Tries<'a> {
             );
             return Err(FetchError { message, blames_upstream: true, status: None });
         }
-        tokio::time::sleep(self.pause(wait)).await;
+        tokio::time::sleep(self.client.backoff.pause(self.failed, wait)).await;
         Ok(())
     }
-
-    fn pause(&self, wanted: Option<Duration>) -> Duration {
-        let options = &self.client.options;
-        if let Some(wanted) = wanted {
-            return wanted.min(options.longest_pause);
-        }
-        let doubled = options.pause.saturating_mul(1 << self.failed.saturating_sub(1).min(16));
-        // Between half and all of it, so that clients of one failed server do not return at once.
-        let random = self.client.random.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-        let share = f64::from(u16::try_from(mix(random) >> 48).unwrap_or_default()) / 65_535.0;
-        doubled.min(options.longest_pause).mul_f64(0.5 + share / 2.0)
-    }
-}
-
-/// The output function of the splitmix64 generator.
-fn mix(state: u64) -> u64 {
-    let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }

@@ -4,6 +4,7 @@ mod checksums;
 mod debian;
 mod memory;
 mod oci_layout;
+mod registry;
 mod rootfs;
 
 use std::future::Future;
@@ -33,6 +34,9 @@ pub(super) fn tracker(ask: &UpstreamAsk) -> Box<dyn Tracker + Send> {
         UpstreamAsk::Debian(ask) => Box::new(debian::Debian { ask }),
         UpstreamAsk::OciLayout { path, reference, platform } => {
             Box::new(oci_layout::OciLayout { path, reference, platform })
+        }
+        UpstreamAsk::Registry { reference, platform } => {
+            Box::new(registry::Registry { reference, platform })
         }
     }
 }

@@ -1,0 +1,110 @@
+//! What can go wrong between a registry and a layout.
+
+use std::time::Duration;
+
+/// What kind of failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The registry has no such repository, tag or blob.
+    NotFound,
+    /// The registry wants another login, or none will do.
+    Denied,
+    /// The registry wants fewer requests.
+    TooMany,
+    /// The registry does not answer, or only with faults of its own.
+    Unreachable,
+    /// The network may not be used.
+    Offline,
+    /// What the registry serves is not what it should be.
+    Broken,
+    /// The image is whole, and not what was asked for.
+    Unfit,
+    /// This machine is to blame: its disk, its certificates, the address.
+    Local,
+}
+
+/// Why an image could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// What kind of failure.
+    pub kind: ErrorKind,
+    /// Which image, which registry, what it said, and what to do. Never a secret.
+    pub message: String,
+}
+
+impl Error {
+    /// Whether the registry is to blame, or the way to it, and not what was asked for.
+    pub fn blames_registry(&self) -> bool {
+        use ErrorKind::{Broken, Offline, TooMany, Unreachable};
+        matches!(self.kind, Broken | Offline | TooMany | Unreachable)
+    }
+}
+
+/// A failure that does not say yet which image it is about.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    pub kind: ErrorKind,
+    pub why: String,
+}
+
+impl Fault {
+    pub fn new(kind: ErrorKind, why: impl Into<String>) -> Self {
+        Self { kind, why: why.into() }
+    }
+
+    pub fn broken(why: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Broken, why)
+    }
+
+    /// What the layout could not do.
+    pub fn local(why: impl std::fmt::Display) -> Self {
+        Self::new(ErrorKind::Local, why.to_string())
+    }
+
+    /// Says which image it is about.
+    pub fn of(self, reference: &crate::Reference) -> Error {
+        Error { kind: self.kind, message: format!("cannot read {reference}: {}", self.why) }
+    }
+}
+
+/// What went wrong with one try.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// Trying again would change nothing.
+    Fatal(Fault),
+    /// May go away.
+    Again {
+        /// What happened.
+        fault: Fault,
+        /// How long the registry wants to be left alone.
+        wait: Option<Duration>,
+    },
+}
+
+impl Trouble {
+    /// Something on the way that may go away.
+    pub fn again(why: impl Into<String>) -> Self {
+        Self::Again { fault: Fault::new(ErrorKind::Unreachable, why), wait: None }
+    }
+}
+
+impl From<Fault> for Trouble {
+    fn from(fault: Fault) -> Self {
+        Self::Fatal(fault)
+    }
+}
+
+/// Most characters of a server's text that are shown.
+const SHOWN: usize = 300;
+
+/// A text of a server without what a terminal would obey, and not longer than a person reads.
+pub(crate) fn shown(text: &str) -> String {
+    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut out: String = plain.take(SHOWN).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        out.push('…');
+    }
+    out.trim().to_owned()
+}

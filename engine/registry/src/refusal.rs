@@ -1,0 +1,70 @@
+//! What a refusal of a registry means, and what a person can do.
+
+use reqwest::StatusCode;
+use serde_json::Value;
+
+use crate::address::{HUB, server};
+use crate::client::Ask;
+use crate::error::{ErrorKind, Fault, shown};
+
+/// What a server says in the body of a refusal, to be put behind the status.
+///
+/// Registries answer with a list of errors, token servers with one of several forms.
+pub(crate) fn said(body: &[u8]) -> String {
+    let Ok(value) = serde_json::from_slice::<Value>(body) else { return String::new() };
+    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).map(shown);
+    let words = match value.get("errors").and_then(|list| list.get(0)) {
+        Some(error) => [text(error, "code"), text(error, "message")],
+        None => {
+            let more = ["error_description", "details", "message"];
+            [text(&value, "error"), more.iter().find_map(|key| text(&value, key))]
+        }
+    };
+    let words: Vec<String> = words.into_iter().flatten().filter(|w| !w.is_empty()).collect();
+    if words.is_empty() { String::new() } else { format!(" ({})", words.join(": ")) }
+}
+
+/// A refusal that no login would change.
+pub(crate) fn refused(status: StatusCode, said: &str, ask: &Ask<'_>) -> Fault {
+    let (kind, help) = match status {
+        StatusCode::NOT_FOUND => (
+            ErrorKind::NotFound,
+            "check the spelling of the repository and of the tag or digest".to_owned(),
+        ),
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => {
+            (ErrorKind::Local, "the proxy needs a login".to_owned())
+        }
+        StatusCode::BAD_REQUEST if ask.url.scheme() == "http" => {
+            (ErrorKind::Broken, "it was asked without TLS, and may speak TLS only".to_owned())
+        }
+        _ => (ErrorKind::Broken, format!("{} may be no registry", ask.reference.host)),
+    };
+    Fault::new(kind, format!("{} answers {status}{said}; {help}", server(&ask.url)))
+}
+
+/// A refusal that another login might change. `problem` says why a login is not known.
+pub(crate) fn denied(
+    status: StatusCode,
+    said: &str,
+    ask: &Ask<'_>,
+    has_login: bool,
+    problem: Option<&str>,
+) -> Fault {
+    let host = &ask.reference.host;
+    let login = if host == HUB { String::new() } else { format!(" {host}") };
+    let help = match has_login {
+        true => format!(
+            "the login of docker's config.json may not read it, or there is no such repository: \
+             check the spelling, or log in again with `docker login{login}`"
+        ),
+        false => format!(
+            "there may be no such repository, or it needs a login: check the spelling, or log in \
+             with `docker login{login}`"
+        ),
+    };
+    let mut why = format!("{} answers {status}{said}; {help}", server(&ask.url));
+    if let Some(problem) = problem {
+        why = format!("{why}; {problem}");
+    }
+    Fault::new(ErrorKind::Denied, why)
+}

@@ -1,0 +1,6 @@
+# A character and a block device.
+base64 -d > devices.tar.gz <<EOF
+H4sIAAAAAAACA+3RQQqDMBQE0BylR/jBEs9TcFMqXVS9f4PaRZcFDRTe20yySoZ5LuOYThZVKWXN
+iH7LHPt99X3OkXOXLl1qYJnm26s+f0TJ2mrPJl8/wnCfHm32j1/2j77uf/2//T/lcgIAAAAAAAAA
+ADjZG0MLoZQAKAAA
+EOF

@@ -1,0 +1,2 @@
+mkdir -p empty tree/one/two tree/three
+chmod 750 tree/one

@@ -1,0 +1,4 @@
+echo text > one
+ln one two
+mkdir sub
+ln one sub/three

@@ -1,0 +1,2 @@
+ln -s /etc/hostname-that-is-outside escape
+ln -s ../../.. escape2
