@@ -1,6 +1,7 @@
 //! Bases: an archive, Debian packages, or an image of a layout or a registry, to layers. Nothing
 //! is mounted, no script is run, so the bytes are the same on every machine and for every user.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -116,7 +117,7 @@ impl Native {
         let date = spec.source_date.unwrap_or_else(|| newest(&entries));
         built.phases.unpack += begun.elapsed().as_secs_f64() - (built.phases.download - downloads);
         let begun = Instant::now();
-        let layer = self.put_layer(key, entries, &self.packing(date, knobs))?;
+        let layer = self.put_layer(key, entries, &HashMap::new(), &self.packing(date, knobs))?;
         built.phases.pack += begun.elapsed().as_secs_f64();
         built.bytes += layer.descriptor.size;
         self.store

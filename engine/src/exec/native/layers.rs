@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::sync::{Arc, PoisonError};
 
+use mabuild_oci::layer::tree_index::{ContentDigest, NodeKind};
 use mabuild_oci::layer::{
     Compression, Entry, EntryKind, FsView, LayerIndex, Limits, PackOptions, decompress, index_tar,
     pack, read_some,
@@ -66,11 +67,13 @@ impl Native {
         &self,
         key: &Key,
         entries: Vec<Entry>,
+        digests: &HashMap<Vec<u8>, ContentDigest>,
         options: &PackOptions,
     ) -> Result<Layer, Fault> {
         let layout = self.store.layout();
         let mut blob = layout.blob_writer().map_err(fault("cannot write a layer"))?;
         let packed = pack(entries, options, &mut blob).map_err(fault("cannot make a layer"))?;
+        unchanged(&packed.index, digests)?;
         blob.commit(Some(packed.digest)).map_err(fault("cannot store a layer"))?;
         let descriptor = Descriptor::new(packed.media_type, packed.digest, packed.size);
         let layer = Layer { diff_id: packed.diff_id, descriptor };
@@ -143,7 +146,7 @@ impl Native {
         if let Some(layer) = self.store.step(&key).flatten().and_then(|row| Layer::of_row(&row)) {
             return Ok(layer);
         }
-        self.put_layer(&key, Vec::new(), &self.packing(0, knobs))
+        self.put_layer(&key, Vec::new(), &HashMap::new(), &self.packing(0, knobs))
     }
 
     /// An unnamed file for contents.
@@ -251,6 +254,22 @@ impl Native {
 
 /// What is wanted of a layer or archive: by path, which of its entries and for which item.
 type Wanted = HashMap<Vec<u8>, Vec<(Option<usize>, usize)>>;
+
+/// Fails where a content is not the one that the key of the layer was made with: a file that was
+/// written to after it was looked at. `digests` are those that are known, zeros for none.
+fn unchanged(index: &LayerIndex, digests: &HashMap<Vec<u8>, ContentDigest>) -> Result<(), Fault> {
+    let changed = index.entries.iter().find(|entry| {
+        let known = digests.get(&entry.path).filter(|known| **known != ContentDigest::default());
+        entry.kind == NodeKind::File && known.is_some() && entry.digest.as_ref() != known
+    });
+    match changed {
+        None => Ok(()),
+        Some(entry) => Err(Fault::environment(format!(
+            "the file for /{} changed while it was copied; stop what writes to it and try again",
+            String::from_utf8_lossy(&entry.path)
+        ))),
+    }
+}
 
 /// Names what a chain of layers amounts to.
 pub(super) fn chain_text(layers: &[Layer]) -> String {

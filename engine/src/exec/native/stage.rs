@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use mabuild_oci::ImageConfig;
 use mabuild_oci::layer::FsView;
+use mabuild_oci::layer::tree_index::ContentDigest;
 
 use super::config::State;
 use super::files::{Layering, Wish};
@@ -300,9 +301,11 @@ impl Build<'_> {
         }
         let begun = Instant::now();
         self.native.fill(&mut items)?;
+        let digests: HashMap<Vec<u8>, ContentDigest> =
+            items.iter().map(|item| (item.entry.path.clone(), item.id)).collect();
         let entries = items.into_iter().map(|Item { entry, .. }| entry).collect();
-        let layer =
-            self.native.put_layer(&key, entries, &self.native.packing(clamp, self.knobs))?;
+        let packing = self.native.packing(clamp, self.knobs);
+        let layer = self.native.put_layer(&key, entries, &digests, &packing)?;
         self.built.phases.pack += begun.elapsed().as_secs_f64();
         Ok(Made::Layer { layer: Box::new(layer), cached: false })
     }

@@ -435,3 +435,16 @@ fn a_moved_base_costs_little() {
 }
 
 mod archives;
+
+#[test]
+fn a_file_that_changes_meanwhile_is_no_result() {
+    let world = world();
+    let spec = world.spec("FROM scratch\nCOPY a /a", "linux/amd64").unwrap();
+    // As long as it was, and with another content.
+    world.write("a", "z", 0o600);
+    let error = world.layers(&spec).map(|_| ()).unwrap_err();
+    assert!(error.contains("/a changed while it was copied"), "{error}");
+    // Nothing of it is remembered.
+    world.write("a", "a", 0o600);
+    assert!(world.layers(&spec).is_ok());
+}
