@@ -30,6 +30,9 @@ impl DiffOptions {
             return owner;
         }
         match below.filter(|b| b.same_type(node)) {
+            // A record comes along when a file is copied up: one that is gone was taken away, since
+            // the file was given back to root.
+            Some(_) if matches!(node.kind, EntryKind::File { .. } | EntryKind::Dir) => (0, 0),
             Some(below) => below.owner(self.owners, at, &self.table).unwrap_or((0, 0)),
             None => self.new_owner,
         }
