@@ -246,7 +246,7 @@ impl Mounts {
 
     /// The mounts as the helper is asked for them. Sockets of agents are made in the folder of
     /// the step.
-    pub fn requests(&self, job: &Path) -> Result<Vec<MountRequest>, Fault> {
+    pub fn requests(&self, job: &Path) -> Vec<MountRequest> {
         let mut out = Vec::with_capacity(self.ready.len());
         for (at, Ready { target, read_only, what }) in self.ready.iter().enumerate() {
             let source = match what {
@@ -263,6 +263,6 @@ impl Mounts {
             };
             out.push(MountRequest { target: target.clone(), read_only: *read_only, source });
         }
-        Ok(out)
+        out
     }
 }

@@ -135,7 +135,7 @@ impl Build<'_> {
             job: job.path.clone(),
             trees,
             run: spec,
-            mounts: mounts.requests(&job.path)?,
+            mounts: mounts.requests(&job.path),
             owner: (user.uid, user.gid),
             clamp_mtime: self.date,
             threads: self.knobs.threads,

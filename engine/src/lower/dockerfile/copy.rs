@@ -40,12 +40,7 @@ impl Lowering<'_> {
         transfer(files, false, parents, &read, &|_| None)
     }
 
-    pub(super) fn add(
-        &mut self,
-        add: ast::Add,
-        _stage: usize,
-        span: Span,
-    ) -> Result<Op<Asked>, LowerError> {
+    pub(super) fn add(&mut self, add: ast::Add, span: Span) -> Result<Op<Asked>, LowerError> {
         let ast::Add { files, checksum, keep_git_dir, unpack } = add;
         let checksum = checksum.map(|word| word.raw).filter(|text| !text.is_empty());
         let remote = |source: &str| fetched(source, keep_git_dir, checksum.as_deref());

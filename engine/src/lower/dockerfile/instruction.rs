@@ -33,7 +33,7 @@ impl Lowering<'_> {
         let expanded = ast::expand::op(&instruction.op, escape, &|name| body.scope.get(name));
         let expanded = expanded.map_err(|problems| self.recipe.first(problems))?;
         let op = match expanded.op {
-            ast::Op::Add(add) => self.add(add, body.index, span)?,
+            ast::Op::Add(add) => self.add(add, span)?,
             ast::Op::Copy(copy) => self.copy(copy, body.index, span)?,
             ast::Op::Run(run) => self.run(&run, body, span)?,
             ast::Op::Arg(_) => return Ok(()),
@@ -103,8 +103,7 @@ impl Lowering<'_> {
                 message: format!("`{}` is no port; {help}", word.raw),
                 span: self.recipe.span(word.span),
             })?;
-            let protocol = found.protocol.name();
-            out.extend((found.first..=found.last).map(|port| format!("{port}/{protocol}")));
+            out.extend(found.each());
         }
         Ok(out)
     }
@@ -126,15 +125,9 @@ fn command(command: ast::Command) -> Command {
 }
 
 fn healthcheck(check: ast::Healthcheck) -> Healthcheck {
-    let check = match check {
-        ast::Healthcheck::None => {
-            return Healthcheck { test: vec!["NONE".to_owned()], ..Healthcheck::default() };
-        }
-        ast::Healthcheck::Check(check) => check,
-    };
-    let test = match check.command {
-        ast::Command::Shell(text) => vec!["CMD-SHELL".to_owned(), text.raw],
-        ast::Command::Exec(words) => ["CMD".to_owned()].into_iter().chain(texts(words)).collect(),
+    let test = check.test();
+    let ast::Healthcheck::Check(check) = check else {
+        return Healthcheck { test, ..Healthcheck::default() };
     };
     let nanoseconds = |time: Option<Duration>| {
         time.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
