@@ -15,6 +15,8 @@ pub(crate) struct Member {
     pub(crate) offset: u64,
     /// Bytes of content.
     pub(crate) size: u64,
+    /// When it was made, in seconds since 1970; 0 when it does not say.
+    pub(crate) date: i64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +87,8 @@ fn read_header<R: Read + Seek>(file: &mut R, offset: u64, end: u64) -> Result<Me
         let missing = size - (end - content);
         return Err(ArError::Truncated { name: name.to_owned(), size, missing });
     }
-    Ok(Member { name: name.to_owned(), offset: content, size })
+    let date = field(16..28).and_then(|digits| digits.parse().ok()).unwrap_or(0);
+    Ok(Member { name: name.to_owned(), offset: content, size, date })
 }
 
 #[cfg(test)]

@@ -48,6 +48,11 @@ pub struct Control {
 }
 
 impl Control {
+    /// Makes one of names and values.
+    pub fn of(fields: Vec<(String, String)>) -> Self {
+        Control { fields }
+    }
+
     /// Returns a field's value; names are compared without regard to case.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
@@ -102,6 +107,12 @@ impl<R: Read + Seek + Send> Deb<R> {
         let control = control.ok_or_else(|| malformed("it has no control archive"))?;
         let data = data.ok_or_else(|| malformed("it has no data archive"))?;
         Ok(Deb { file, control, data })
+    }
+
+    /// Returns when it was made, in seconds since 1970: for packages of Debian the date of the last
+    /// entry of their changelog. 0 when it does not say.
+    pub fn date(&self) -> i64 {
+        self.data.0.date.max(0)
     }
 
     /// Reads the fields of the `control` file.

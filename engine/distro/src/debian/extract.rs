@@ -35,7 +35,8 @@ pub fn closure<'i>(
     Ok(chosen)
 }
 
-fn unknown(index: &PackageIndex, name: &str) -> UnknownPackage {
+/// Makes the error for a name that the index does not have, with the names nearest to it.
+pub(super) fn unknown(index: &PackageIndex, name: &str) -> UnknownPackage {
     // Distances cost the product of the lengths, so an absurd name gets no suggestion.
     let allowed = if name.len() > 100 { 0 } else { name.chars().count().div_ceil(3).min(4) };
     let mut near: Vec<(usize, &str)> = index

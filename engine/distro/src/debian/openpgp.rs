@@ -13,6 +13,7 @@ use pgp::packet::{
 };
 use pgp::ser::Serialize;
 use pgp::types::{Fingerprint, KeyDetails, KeyId, PublicParams, Tag};
+use std::io::Read;
 
 /// How far a date may be in the future of this machine's clock, in seconds.
 pub(crate) const MAX_CLOCK_SKEW: i64 = 86_400;
@@ -107,7 +108,12 @@ impl Certificate {
 
     /// Checks a data signature against this certificate; `None` when the signature names none of
     /// its keys.
-    pub(crate) fn check(&self, signature: &Signature, data: &[u8], now: i64) -> Option<Verdict> {
+    pub(crate) fn check(
+        &self,
+        signature: &Signature,
+        data: impl Read,
+        now: i64,
+    ) -> Option<Verdict> {
         if self.primary.is_named_by(signature) {
             return Some(self.primary.check(signature, data, now));
         }
@@ -170,7 +176,7 @@ impl<K: pgp::types::VerifyingKey> Component<K> {
         if self.state(now)?.can_sign { Ok(()) } else { Err(KeyProblem::NotForSigning) }
     }
 
-    fn check(&self, signature: &Signature, data: &[u8], now: i64) -> Verdict {
+    fn check(&self, signature: &Signature, data: impl Read, now: i64) -> Verdict {
         let refused = |reason: &str| Verdict::Refused(reason.to_owned());
         if let Err(problem) = self.signing_state(now) {
             return Verdict::Refused(problem.to_string());
@@ -185,7 +191,10 @@ impl<K: pgp::types::VerifyingKey> Component<K> {
             return refused("it does not say when it was made");
         };
         if created > now.saturating_add(MAX_CLOCK_SKEW) {
-            return Verdict::Refused(format!("it is from the future ({})", format_time(created)));
+            return Verdict::Refused(format!(
+                "it is from the future ({}): check this machine's clock",
+                format_time(created)
+            ));
         }
         if created < self.created {
             return refused("it says it is older than the key that made it");

@@ -5,9 +5,14 @@
 //! packages are kept as written.
 
 use super::deb822::{Event, Reader};
-use super::release::{is_relative, is_sha256};
 use super::version;
+use stanza::{FIELDS, NAME, NAMES, PROVIDES, Stanza, check_values, number_field};
 use std::cmp::Ordering;
+
+mod stanza;
+
+/// More provided names than this are no archive's; Debian's has some hundred thousand.
+const MAX_PROVIDED: usize = 8_000_000;
 
 /// Why a `Packages` file cannot be used. The caller adds which URL it was.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +30,9 @@ pub enum PackagesError {
     /// The index is larger than any archive's.
     #[error("the package index is larger than 4 GiB")]
     TooLarge,
+    /// The packages provide more names than any archive's.
+    #[error("the packages of the index provide more than {MAX_PROVIDED} names")]
+    TooManyProvided,
 }
 
 /// One binary package in an archive. Texts are as in the index; absent fields are empty.
@@ -79,41 +87,21 @@ pub struct PackageIndex {
     records: Vec<Record>,
     /// Indexes into `records`, ordered by name and, in that, as added.
     by_name: Vec<u32>,
+    /// What is provided by which record, ordered by name and, in that, as added.
+    provided: Vec<(Span, u32)>,
     archives: usize,
 }
-
-/// The fields kept as text, in the order of a record's spans.
-const NAMES: [&[u8]; FIELDS] = [
-    b"Package",
-    b"Version",
-    b"Architecture",
-    b"Filename",
-    b"SHA256",
-    b"Depends",
-    b"Pre-Depends",
-    b"Recommends",
-    b"Provides",
-    b"Conflicts",
-    b"Breaks",
-    b"Replaces",
-    b"Priority",
-    b"Multi-Arch",
-    b"Section",
-    b"Source",
-];
-const FIELDS: usize = 16;
-/// The first fields of `NAMES` must be in every stanza.
-const REQUIRED: usize = 5;
-const NAME: usize = 0;
-const VERSION: usize = 1;
-const ARCHITECTURE: usize = 2;
-const FILENAME: usize = 3;
-const SHA256: usize = 4;
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Span {
     start: u32,
     end: u32,
+}
+
+impl Span {
+    fn of(self, text: &str) -> &str {
+        text.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
 }
 
 #[derive(Debug)]
@@ -144,12 +132,17 @@ impl PackageIndex {
     pub fn add(&mut self, packages: &[u8]) -> Result<usize, PackagesError> {
         let archive = self.archives;
         let (old_text, old_records) = (self.text.len(), self.records.len());
-        if let Err(error) = self.read(packages, archive) {
+        let old_provided = self.provided.len();
+        let read = self.read(packages, archive);
+        if let Err(error) = read.and_then(|()| self.note_provided(old_records)) {
             self.text.truncate(old_text);
             self.records.truncate(old_records);
+            self.provided.truncate(old_provided);
             return Err(error);
         }
         self.archives += 1;
+        let text = self.text.as_str();
+        self.provided.sort_by(|(a, _), (b, _)| a.of(text).cmp(b.of(text)));
         let count = u32::try_from(self.records.len()).map_err(|_| PackagesError::TooLarge)?;
         let mut by_name: Vec<u32> = (0..count).collect();
         // The sort is stable and the files are sorted by name already, so this is one pass.
@@ -195,6 +188,19 @@ impl PackageIndex {
         })
     }
 
+    /// Returns the packages whose Provides has a name, in whatever version, in the order of the
+    /// files; one that provides it twice comes twice.
+    pub fn providers(&self, name: &str) -> impl Iterator<Item = Package<'_>> {
+        let start = self.provided.partition_point(|(span, _)| span.of(&self.text) < name);
+        let rest = self.provided.get(start..).unwrap_or_default();
+        let end = rest.partition_point(|(span, _)| span.of(&self.text) == name);
+        rest.get(..end)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|(_, at)| self.records.get(*at as usize))
+            .map(|record| self.package(record))
+    }
+
     /// Returns the names of all packages in order, each once.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let mut last = None;
@@ -210,8 +216,29 @@ impl PackageIndex {
     }
 
     fn field(&self, record: &Record, field: usize) -> &str {
-        let span = record.spans.get(field).copied().unwrap_or_default();
-        self.text.get(span.start as usize..span.end as usize).unwrap_or_default()
+        record.spans.get(field).copied().unwrap_or_default().of(&self.text)
+    }
+
+    /// Notes what the records from `first` on provide.
+    fn note_provided(&mut self, first: usize) -> Result<(), PackagesError> {
+        for (at, record) in self.records.iter().enumerate().skip(first) {
+            let list = record.spans.get(PROVIDES).copied().unwrap_or_default();
+            let mut start = list.start;
+            for entry in list.of(&self.text).split(',') {
+                let lead = entry.len() - entry.trim_start().len();
+                let name = provided_name(entry.trim_start());
+                if !name.is_empty() {
+                    let from = start + lead as u32;
+                    let span = Span { start: from, end: from + name.len() as u32 };
+                    self.provided.push((span, at as u32));
+                }
+                start += entry.len() as u32 + 1;
+            }
+            if self.provided.len() > MAX_PROVIDED {
+                return Err(PackagesError::TooManyProvided);
+            }
+        }
+        Ok(())
     }
 
     fn package(&self, record: &Record) -> Package<'_> {
@@ -315,86 +342,10 @@ impl PackageIndex {
     }
 }
 
-/// The wanted fields of the stanza that is being read, still as bytes of the file.
-#[derive(Default)]
-struct Stanza<'a> {
-    values: [&'a [u8]; FIELDS],
-    size: &'a [u8],
-    installed_size: &'a [u8],
-    essential: &'a [u8],
-}
-
-impl<'a> Stanza<'a> {
-    fn take(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), String> {
-        let slot = match name {
-            b"Size" => Some(&mut self.size),
-            b"Installed-Size" => Some(&mut self.installed_size),
-            b"Essential" => Some(&mut self.essential),
-            _ => NAMES
-                .iter()
-                .position(|known| *known == name)
-                .and_then(|field| self.values.get_mut(field)),
-        };
-        match slot {
-            Some(slot) if slot.is_empty() => *slot = value,
-            Some(_) => {
-                return Err(format!("field {} is there twice", String::from_utf8_lossy(name)));
-            }
-            None => {}
-        }
-        Ok(())
-    }
-
-    fn error(&self, stanza: usize, problem: String) -> PackagesError {
-        let name = self.values.first().copied().unwrap_or_default();
-        let package = if name.is_empty() {
-            "of unknown name".to_owned()
-        } else {
-            String::from_utf8_lossy(name).chars().take(80).collect()
-        };
-        PackagesError::Stanza { stanza, package, problem }
-    }
-}
-
-fn number_field(name: &str, value: &[u8]) -> Result<u64, String> {
-    match std::str::from_utf8(value).unwrap_or_default() {
-        "" => Err(format!("field {name} is missing")),
-        digits if digits.bytes().all(|b| b.is_ascii_digit()) => {
-            digits.parse().map_err(|_| format!("field {name} is too large a number"))
-        }
-        _ => Err(format!("field {name} is not a number")),
-    }
-}
-
-/// Checks the fields that later become part of a path, a URL or a digest comparison.
-fn check_values(values: &[&str; FIELDS]) -> Result<(), String> {
-    if let Some(name) =
-        values.iter().zip(NAMES).take(REQUIRED).find_map(|(v, name)| v.is_empty().then_some(name))
-    {
-        return Err(format!("field {} is missing", String::from_utf8_lossy(name)));
-    }
-    if !is_package_name(values[NAME]) {
-        return Err("field Package is not a package name".into());
-    }
-    if !version::is_plausible(values[VERSION]) {
-        return Err("field Version is not a version".into());
-    }
-    if !values[ARCHITECTURE].bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-        return Err("field Architecture is not an architecture".into());
-    }
-    if !is_relative(values[FILENAME]) {
-        return Err("field Filename leaves the mirror or has odd characters".into());
-    }
-    if !is_sha256(values[SHA256]) {
-        return Err("field SHA256 is not 64 lower-case hexadecimal digits".into());
-    }
-    Ok(())
-}
-
-/// Policy 5.6.1 asks for lower case; some third-party archives have capitals, which are harmless.
-fn is_package_name(name: &str) -> bool {
-    name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-._".contains(&b))
+/// The name at the start of an entry of Provides.
+fn provided_name(entry: &str) -> &str {
+    let end = entry.find(|c: char| c.is_ascii_whitespace() || c == '(' || c == ':');
+    entry.get(..end.unwrap_or(entry.len())).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -5,10 +5,9 @@
 use super::clearsign;
 use super::deb822;
 use super::keyring::Keyring;
-use super::openpgp::{MAX_CLOCK_SKEW, Verdict, format_time};
+use super::openpgp::{Certificate, MAX_CLOCK_SKEW, Verdict, format_time};
 use pgp::armor::{BlockType, Dearmor};
 use pgp::packet::{Packet, PacketParser, Signature};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::BufReader;
 
@@ -80,39 +79,6 @@ pub struct ReleaseFile {
     pub size: u64,
 }
 
-/// Why a downloaded file is not the one that the release vouches for.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum FileError {
-    /// The release does not list the path.
-    #[error("the release of suite {suite} does not list {path}")]
-    NotListed {
-        /// The suite, as the release names it.
-        suite: String,
-        /// Path relative to the suite's directory.
-        path: String,
-    },
-    /// The size differs.
-    #[error("{path} has {found} bytes, the release says {expected}; the mirror may be mid-update")]
-    Size {
-        /// Path relative to the suite's directory.
-        path: String,
-        /// Bytes the release says.
-        expected: u64,
-        /// Bytes of the downloaded file.
-        found: u64,
-    },
-    /// The content differs.
-    #[error("{path} has sha256 {found}, the release says {expected}; the mirror may be mid-update")]
-    Digest {
-        /// Path relative to the suite's directory.
-        path: String,
-        /// The release's digest, lower-case hexadecimal.
-        expected: String,
-        /// The digest of the downloaded file.
-        found: String,
-    },
-}
-
 /// A verified release of one suite.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Release {
@@ -130,6 +96,9 @@ pub struct Release {
     pub valid_until: Option<i64>,
     /// Whether index files can also be fetched under their digest.
     pub acquire_by_hash: bool,
+    /// Whether packages of the architecture `all` are in indexes of their own, and not (only) in
+    /// those of each architecture.
+    pub separate_all: bool,
     /// Debian architectures.
     pub architectures: Vec<String>,
     /// Components, such as `main`.
@@ -189,30 +158,11 @@ impl Release {
         Some(format!("{directory}by-hash/SHA256/{}", file.sha256))
     }
 
-    /// Checks that `content` is the file that the release lists under `path`.
-    ///
-    /// # Errors
-    /// When the path is not listed, or size or SHA-256 differ.
-    pub fn verify_file(&self, path: &str, content: &[u8]) -> Result<(), FileError> {
-        let Some(file) = self.files.get(path) else {
-            return Err(FileError::NotListed { suite: self.suite.clone(), path: path.to_owned() });
-        };
-        let path = path.to_owned();
-        let found = content.len() as u64;
-        if found != file.size {
-            return Err(FileError::Size { path, expected: file.size, found });
-        }
-        let found = hex::encode(Sha256::digest(content));
-        if found != file.sha256 {
-            return Err(FileError::Digest { path, expected: file.sha256.clone(), found });
-        }
-        Ok(())
-    }
-
     fn parse(text: &[u8], signed_by: Vec<String>) -> Result<Self, ReleaseError> {
         let fields = read_fields(text)?;
         let text_of = |name: &str| fields.get(name).copied().unwrap_or_default();
         let words = |name| text_of(name).split_ascii_whitespace().map(str::to_owned).collect();
+        let has = |name, word| text_of(name).split_ascii_whitespace().any(|other| other == word);
         let date = match text_of("date") {
             "" => return Err(malformed("it has no Date field")),
             date => parse_date("Date", date)?,
@@ -230,6 +180,8 @@ impl Release {
             date,
             valid_until,
             acquire_by_hash: text_of("acquire-by-hash").eq_ignore_ascii_case("yes"),
+            separate_all: has("architectures", "all")
+                && !has("no-support-for-architecture-all", "Packages"),
             architectures: words("architectures"),
             components: words("components"),
             files: parse_files(files)?,
@@ -262,7 +214,7 @@ fn check_size(text: &[u8]) -> Result<(), ReleaseError> {
     Ok(())
 }
 
-fn read_signatures(bytes: &[u8]) -> Result<Vec<Signature>, ReleaseError> {
+pub(super) fn read_signatures(bytes: &[u8]) -> Result<Vec<Signature>, ReleaseError> {
     let bad = |detail: String| ReleaseError::Signature(detail);
     if bytes.len() > MAX_SIGNATURE_BYTES {
         return Err(bad("its signature block has more than 256 KiB".into()));
@@ -308,10 +260,19 @@ fn check_signatures(
     keyring: &Keyring,
     now: i64,
 ) -> Result<Vec<String>, ReleaseError> {
+    signers(signatures, keyring, |certificate, signature| certificate.check(signature, data, now))
+}
+
+/// Returns the fingerprints of the certificates that signed what `check` holds signatures against.
+pub(super) fn signers(
+    signatures: &[Signature],
+    keyring: &Keyring,
+    check: impl Fn(&Certificate, &Signature) -> Option<Verdict>,
+) -> Result<Vec<String>, ReleaseError> {
     let (mut good, mut reasons) = (Vec::new(), Vec::new());
     for signature in signatures {
         let found = keyring.certificates().iter().find_map(|certificate| {
-            let verdict = certificate.check(signature, data, now)?;
+            let verdict = check(certificate, signature)?;
             Some((certificate.fingerprint().to_owned(), verdict))
         });
         match found {

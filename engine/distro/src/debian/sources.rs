@@ -24,6 +24,19 @@ pub struct Source {
     pub enabled: bool,
 }
 
+impl Source {
+    /// The ASCII-armoured key that stands in Signed-By in place of a file, as a file has it:
+    /// without the indents, and with the empty lines that stand there as dots.
+    pub fn embedded_key(&self) -> Option<String> {
+        let line = |line: &str| match line.trim() {
+            "." => "\n".to_owned(),
+            text => format!("{text}\n"),
+        };
+        let key = self.signed_by.get(self.signed_by.find("-----BEGIN PGP")?..)?;
+        Some(key.lines().map(line).collect())
+    }
+}
+
 /// Reads the one-line form (`sources.list`, `*.list`): `deb [option=value] uri suite component…`.
 pub fn parse_list(text: &str) -> Vec<Source> {
     text.lines().filter_map(parse_line).collect()
@@ -47,6 +60,30 @@ pub fn parse_deb822(text: &str) -> Vec<Source> {
         .iter()
         .filter_map(|stanza| parse_stanza(stanza))
         .collect()
+}
+
+/// Tells whether an address is that of Debian's own archive, so that any of its mirrors serves the
+/// suite as well.
+///
+/// That are the hosts below `debian.org` but those of old and of unofficial archives, which are
+/// addresses like any other, as they are on no mirror.
+pub fn own(uri: &str, suite: &str) -> bool {
+    let Some(rest) = uri.strip_prefix("http://").or_else(|| uri.strip_prefix("https://")) else {
+        return false;
+    };
+    let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = host.trim_end_matches(":80").trim_end_matches(":443").to_ascii_lowercase();
+    let Some(name) = host.strip_suffix(".debian.org") else { return false };
+    let path = path.trim_end_matches('/');
+    let is_odd = name.split('.').any(str::is_empty) || name.contains('@');
+    let is_other = matches!(name, "archive" | "snapshot" | "incoming") || name.contains("ports");
+    if is_odd || is_other {
+        return false;
+    }
+    match suite.ends_with("-security") || suite.ends_with("/updates") {
+        true => path == "debian-security" || (name == "security" && path.is_empty()),
+        false => path == "debian" && name != "security",
+    }
 }
 
 /// Returns the mirror root to fetch a suite of Debian from: an `http` or `https` URI without a

@@ -137,6 +137,29 @@ mod tests {
     }
 
     #[test]
+    fn epoch_upstream_and_revision_are_split_as_dpkg_splits_them() {
+        // The epoch ends at the first colon and the revision starts after the last hyphen.
+        for (low, high) in [
+            ("9:9-9", "10:0-0"),
+            ("0:0:0-0", "0:0:1-0"),
+            ("0:0-0-0", "0:0-1-0"),
+            ("0:0-0-0", "0:0-0-1"),
+            ("0:0:0-0-0", "0:0:0-1-0"),
+            ("0:0-0:0-0", "0:0-0:1-0"),
+            ("a-0", "b-0"),
+            ("0-a", "0-b"),
+            ("0-azAZ09.+~", "0-azAZ09.+"),
+            ("0:09azAZ.-+~:-0", "0:09azAZ.-+:-0"),
+        ] {
+            assert_eq!(compare(low, high), Ordering::Less, "{low} < {high}");
+            assert_eq!(compare(high, low), Ordering::Greater, "{high} > {low}");
+        }
+        for (a, b) in [("0-00", "00-0"), ("0", "0:0-"), ("0:0-0", "0"), ("0:0-0-0", "0-0-00")] {
+            assert_eq!(compare(a, b), Ordering::Equal, "{a} = {b}");
+        }
+    }
+
+    #[test]
     fn plausible_versions_hold_no_path_or_space() {
         assert!(is_plausible("1:2.3~rc1+dfsg-4+b1"));
         for bad in ["", "1/2", "1 2", "1\n", "~", "1é"] {

@@ -66,6 +66,19 @@ fn the_highest_version_over_all_archives_wins() {
 }
 
 #[test]
+fn providers_are_found_by_each_name_they_provide() {
+    let mut index = PackageIndex::default();
+    let main = stanza("b", "1", "Provides: v (= 1),\n w:any , x\n") + &stanza("v", "1", "");
+    index.add(main.as_bytes()).unwrap();
+    index.add(stanza("a", "2", "Provides: w,,v\n").as_bytes()).unwrap();
+    let bad = stanza("c", "1", "Provides: w\n") + "Package: d\n";
+    assert!(index.add(bad.as_bytes()).is_err());
+    let names = |name: &str| index.providers(name).map(|p| p.name).collect::<Vec<_>>();
+    assert_eq!((names("v"), names("w"), names("x")), (vec!["b", "a"], vec!["b", "a"], vec!["b"]));
+    assert!(names("").is_empty() && names("y").is_empty());
+}
+
+#[test]
 fn a_damaged_file_leaves_the_index_as_it_was() {
     let mut index = PackageIndex::parse(stanza("a", "1", "").as_bytes()).unwrap();
     assert!(index.add((stanza("b", "1", "") + "Package: c\n").as_bytes()).is_err());

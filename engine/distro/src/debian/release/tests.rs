@@ -6,6 +6,7 @@ use pgp::packet::SubpacketData;
 use pgp::ser::Serialize;
 use pgp::types::Duration;
 use proptest::prelude::*;
+use sha2::{Digest, Sha256};
 
 /// Made two days after the keys, looked at an hour later.
 const SIGNED: i64 = T0 + 2 * DAY;
@@ -53,7 +54,9 @@ fn a_good_release_is_read() {
     assert_eq!(release.architectures, ["all", "amd64", "arm64"]);
     assert_eq!(release.components, ["main", "contrib"]);
     assert_eq!(release.signed_by, [key.fingerprint()]);
-    assert!(release.acquire_by_hash);
+    assert!(release.acquire_by_hash && release.separate_all);
+    let one = good_text().replace("Label: Debian", "No-Support-for-Architecture-all: Packages");
+    assert!(!verify(&key.clear_sign(&one, SIGNED), &key, NOW).unwrap().separate_all);
     let indexes = release.packages_indexes("main", "amd64");
     let listed: Vec<_> = indexes.iter().map(|(path, file)| (path.as_str(), file.size)).collect();
     assert_eq!(
@@ -65,17 +68,6 @@ fn a_good_release_is_read() {
         format!("main/binary-amd64/by-hash/SHA256/{}", "a".repeat(64))
     );
     assert_eq!(release.by_hash_path("main/none"), None);
-}
-
-#[test]
-fn a_listed_file_is_checked_by_size_and_digest() {
-    let key = TestKey::new(T0, None);
-    let release = verify(&key.clear_sign(&good_text(), SIGNED), &key, NOW).unwrap();
-    let path = "main/binary-amd64/Packages.xz";
-    assert_eq!(release.verify_file(path, b"packages"), Ok(()));
-    assert!(matches!(release.verify_file(path, b"Packages"), Err(FileError::Digest { .. })));
-    assert!(matches!(release.verify_file(path, b"longer than that"), Err(FileError::Size { .. })));
-    assert!(matches!(release.verify_file("other", b""), Err(FileError::NotListed { .. })));
 }
 
 #[test]

@@ -1,3 +1,5 @@
+use super::super::keyring::Keyring;
+use super::super::testkeys::{T0, TestKey};
 use super::*;
 use proptest::prelude::*;
 
@@ -88,6 +90,55 @@ deb-src http://source.test/debian bookworm main
         "{others}deb https://root.test bookworm main\ndeb http://path.test/debian/ bookworm main\n"
     );
     assert_eq!(mirror_for(&parse_list(&list), "bookworm").unwrap(), "http://path.test/debian");
+}
+
+#[test]
+fn a_key_may_stand_in_the_entry_itself() {
+    let key = TestKey::new(T0, None);
+    let armor = key.public().to_armored_string(pgp::composed::ArmorOptions::default()).unwrap();
+    let lines: String = armor
+        .lines()
+        .map(|line| if line.is_empty() { " .\n".to_owned() } else { format!(" {line}\n") })
+        .collect();
+    let entry = format!("Types: deb\nURIs: http://x.test/\nSuites: s\nSigned-By:\n{lines}");
+    let [source] = parse_deb822(&entry).try_into().unwrap();
+    let ring = Keyring::from_bytes(source.embedded_key().unwrap().as_bytes()).unwrap();
+    assert_eq!(ring.fingerprints().collect::<Vec<_>>(), [key.fingerprint()]);
+    assert_eq!(parse_deb822(DEB822)[0].embedded_key(), None);
+}
+
+#[test]
+fn debians_own_archive_is_known_by_its_hosts() {
+    for (uri, suite) in [
+        ("http://ftp.us.debian.org/debian", "bookworm"),
+        ("http://ftp.us.debian.org/debian/", "bookworm-updates"),
+        ("https://FTP.us.debian.org:443/debian", "sid"),
+        ("http://ftp.debian.org/debian", "bookworm-backports"),
+        ("http://ftp.de.debian.org/debian", "trixie"),
+        ("http://security.debian.org/debian-security", "bookworm-security"),
+        ("http://security.debian.org", "bookworm-security"),
+        ("http://security.debian.org/", "buster/updates"),
+        ("http://ftp.us.debian.org/debian-security", "bookworm-security"),
+    ] {
+        assert!(own(uri, suite), "{uri} {suite}");
+    }
+    for (uri, suite) in [
+        ("http://archive.debian.org/debian", "buster"),
+        ("http://snapshot.debian.org/archive/debian/20240101T000000Z", "bookworm"),
+        ("http://ftp.ports.debian.org/debian-ports", "sid"),
+        ("http://ftp.us.debian.org/debian-debug", "sid"),
+        ("http://ftp.us.debian.org/debian", "bookworm-security"),
+        ("http://security.debian.org/debian-security", "bookworm"),
+        ("http://ftp.us.debian.org.evil.test/debian", "bookworm"),
+        ("http://evildebian.org/debian", "bookworm"),
+        ("http://x@ftp.us.debian.org/debian", "bookworm"),
+        ("ftp://ftp.debian.org/debian", "bookworm"),
+        ("http://mirror.test/debian", "bookworm"),
+        ("http://ftp..debian.org/debian", "bookworm"),
+        ("", ""),
+    ] {
+        assert!(!own(uri, suite), "{uri} {suite}");
+    }
 }
 
 proptest! {
