@@ -30,6 +30,11 @@ pub(crate) fn of(reference: &Reference, kind: &str, name: &str, plain: bool) -> 
     Ok(url)
 }
 
+/// Whether a host is Docker Hub by one of its names.
+pub(crate) fn is_hub(host: &str) -> bool {
+    matches!(host, HUB | HUB_HOST | "index.docker.io")
+}
+
 /// Whether a host is this machine, with which nobody can interfere on the way.
 pub(crate) fn is_loopback(host: &str) -> bool {
     let Ok(url) = Url::parse(&format!("http://{host}/")) else { return false };

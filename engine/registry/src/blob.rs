@@ -11,7 +11,7 @@ use reqwest::{Method, Response, StatusCode};
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::Reference;
-use crate::client::{Ask, Inner, Tries};
+use crate::client::{Ask, Inner};
 use crate::error::{ErrorKind, Fault, Trouble};
 use crate::wire;
 
@@ -81,7 +81,7 @@ impl Inner {
         let ask = self.ask(Method::GET, reference, "blobs", &digest.to_string())?;
         let mut part = Part { layout, descriptor, writer: None };
         part.restart()?;
-        let mut tries = Tries::new(self);
+        let mut tries = self.tries();
         let mut mismatched = false;
         loop {
             let before = part.size();
@@ -104,24 +104,19 @@ impl Inner {
             if part.size() > before {
                 tries.progress();
             }
-            tries.again(trouble).await?;
+            trouble.retry(&mut tries).await?;
         }
     }
 
     /// One request for what is missing of a blob.
     async fn continue_part(&self, ask: &Ask<'_>, part: &mut Part<'_>) -> Result<(), Trouble> {
-        let _permit = self.permits.acquire().await;
+        let _permit = self.hosts.permit(&ask.reference.host).await;
         let size = part.descriptor.size;
         let have = part.size();
         if have == size && size > 0 {
             return Ok(());
         }
-        let mut ask = Ask {
-            method: ask.method.clone(),
-            url: ask.url.clone(),
-            headers: ask.headers.clone(),
-            reference: ask.reference,
-        };
+        let mut ask = ask.clone();
         if have > 0
             && let Ok(range) = HeaderValue::from_str(&format!("bytes={have}-"))
         {

@@ -1,94 +1,32 @@
 //! Requests: who is asked, how often, with which login, and what to make of the answer.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use mabuild_oci::Digest;
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, IF_NONE_MATCH, RANGE,
+};
 use reqwest::{Method, Response, StatusCode};
-use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::address::{is_loopback, server};
 use crate::auth::Auth;
 use crate::blob::Locks;
-use crate::credentials::{CredentialHelper, Credentials};
-use crate::error::{Error, ErrorKind, Fault, Trouble};
+use crate::choose::About;
+use crate::error::{ErrorKind, Fault, Trouble};
+use crate::limits::{Hosts, RateLimit, too_many};
 use crate::manifest::Resolved;
 use crate::once::Once;
+use crate::options::{Connect, Options};
 use crate::refusal::{denied, refused, said};
-use crate::wire::{Backoff, cause, retry_after};
+use crate::wire::{Backoff, Tries, cause, retry_after};
 use crate::{Reference, address};
 
-/// Tries in all, however much progress each makes.
-const MOST: u32 = 50;
 /// Longest time that a small document may take, however steadily it drips.
 const SMALL: Duration = Duration::from_secs(300);
-
-/// Gives the client that asks an address. It has to follow redirections, but not from https to
-/// http, and not without end. The error says why there is none.
-pub type Connect = dyn Fn(&Url) -> Result<reqwest::Client, String> + Send + Sync;
-
-/// Hears of a blob that is being fetched: its name, bytes so far, bytes in all.
-pub type OnProgress = dyn Fn(&str, u64, u64) + Send + Sync;
-
-/// How a client behaves.
-#[derive(Clone)]
-pub struct Options {
-    /// Logins.
-    pub credentials: Credentials,
-    /// Who runs the programs that keep logins.
-    pub helper: Option<Arc<dyn CredentialHelper>>,
-    /// Hosts, with their ports, that are asked without TLS; this machine always is.
-    pub plain_http: BTreeSet<String>,
-    /// Whether every request fails.
-    pub offline: bool,
-    /// Requests at once.
-    pub parallel: usize,
-    /// Tries without progress.
-    pub attempts: u32,
-    /// First pause; each further one is twice as long.
-    pub pause: Duration,
-    /// Longest pause. A registry that wants a longer one is given up.
-    pub longest_pause: Duration,
-    /// Longest wait for the next byte.
-    pub stall_timeout: Duration,
-    /// Where the randomness of pauses starts.
-    pub seed: u64,
-    /// Who hears of blobs.
-    pub progress: Option<Arc<OnProgress>>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            credentials: Credentials::default(),
-            helper: None,
-            plain_http: BTreeSet::new(),
-            offline: false,
-            parallel: 6,
-            attempts: 5,
-            pause: Duration::from_millis(500),
-            longest_pause: Duration::from_secs(60),
-            stall_timeout: Duration::from_secs(45),
-            seed: 0,
-            progress: None,
-        }
-    }
-}
-
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("credentials", &self.credentials)
-            .field("plain_http", &self.plain_http)
-            .field("offline", &self.offline)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Reads registries. What a tag means is asked once; clones share all that is known.
 #[derive(Clone, Debug)]
@@ -101,11 +39,15 @@ pub(crate) struct Inner {
     pub options: Options,
     pub auth: Auth,
     connect: Arc<Connect>,
-    pub permits: Semaphore,
-    pub tags: Once<String, Result<Digest, Error>>,
-    pub documents: Once<String, Result<Arc<Resolved>, Error>>,
-    /// Bytes of the documents that are remembered.
-    pub held: AtomicU64,
+    pub hosts: Hosts,
+    /// What tags mean, by repository and tag.
+    pub tags: Once<String, Result<Digest, Fault>>,
+    /// Manifests and indexes, by repository and digest.
+    pub documents: Once<String, Result<Arc<Resolved>, Fault>>,
+    /// What configurations say, by repository and digest.
+    pub about: Once<String, Result<About, Fault>>,
+    /// The tags there are, by repository.
+    pub lists: Once<String, Result<Arc<Vec<String>>, Fault>>,
     pub blobs: Locks,
     received: AtomicU64,
     backoff: Backoff,
@@ -118,6 +60,7 @@ impl fmt::Debug for Inner {
 }
 
 /// A question to a registry.
+#[derive(Clone)]
 pub(crate) struct Ask<'a> {
     pub method: Method,
     pub url: Url,
@@ -126,18 +69,26 @@ pub(crate) struct Ask<'a> {
     pub reference: &'a Reference,
 }
 
+/// A small answer, whole.
+pub(crate) struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
 impl Client {
     /// Makes a client; it connects to nobody before it is asked.
     pub fn new(connect: Arc<Connect>, options: Options) -> Self {
         let inner = Inner {
             backoff: Backoff::new(options.pause, options.longest_pause, options.seed),
-            permits: Semaphore::new(options.parallel.max(1)),
+            hosts: Hosts::new(options.per_host, options.max_requests_per_host),
             options,
             auth: Auth::default(),
             connect,
             tags: Once::default(),
             documents: Once::default(),
-            held: AtomicU64::new(0),
+            about: Once::default(),
+            lists: Once::default(),
             blobs: Locks::default(),
             received: AtomicU64::new(0),
         };
@@ -147,6 +98,11 @@ impl Client {
     /// Gives the bytes of bodies received so far.
     pub fn received(&self) -> u64 {
         self.inner.received.load(Ordering::Relaxed)
+    }
+
+    /// Gives the limits that registries told so far, the newest of each, by host.
+    pub fn limits(&self) -> Vec<RateLimit> {
+        self.inner.hosts.limits()
     }
 }
 
@@ -163,6 +119,28 @@ impl Inner {
         let plain = is_loopback(host) || self.options.plain_http.contains(host);
         let url = address::of(reference, kind, name, plain)?;
         Ok(Ask { method, url, headers: HeaderMap::new(), reference })
+    }
+
+    /// The count of the tries of a new question.
+    pub fn tries(&self) -> Tries<'_> {
+        Tries::new(&self.backoff, self.options.attempts)
+    }
+
+    /// Asks until there is an answer of at most `limit` bytes.
+    pub async fn answer(&self, ask: &Ask<'_>, limit: u64) -> Result<Answer, Fault> {
+        let mut tries = self.tries();
+        loop {
+            let once = async {
+                let _permit = self.hosts.permit(&ask.reference.host).await;
+                let response = self.send(ask).await?;
+                let (status, headers) = (response.status(), response.headers().clone());
+                Ok(Answer { status, headers, body: self.small(response, limit).await? })
+            };
+            match once.await {
+                Ok(answer) => return Ok(answer),
+                Err(trouble) => Trouble::retry(trouble, &mut tries).await?,
+            }
+        }
     }
 
     /// Sends a question, logging in where the registry wants it: what comes back is a success.
@@ -189,11 +167,29 @@ impl Inner {
         if let Some(pass) = pass {
             headers.insert(AUTHORIZATION, pass);
         }
-        self.exchange(ask.method.clone(), &ask.url, headers, None).await
+        let host = &ask.reference.host;
+        self.hosts.spend(host)?;
+        let response = self.transmit(ask.method.clone(), &ask.url, headers, None).await?;
+        if !is_elsewhere(&response, ask) {
+            self.hosts.note(host, response.headers());
+        }
+        self.patient(response).await
     }
 
-    /// Sends one request. What asks for patience is [`Trouble::Again`].
+    /// Sends one request to a server that is no registry. What asks for patience is
+    /// [`Trouble::Again`].
     pub async fn exchange(
+        &self,
+        method: Method,
+        url: &Url,
+        headers: HeaderMap,
+        form: Option<String>,
+    ) -> Result<Response, Trouble> {
+        self.patient(self.transmit(method, url, headers, form).await?).await
+    }
+
+    /// Sends one request.
+    async fn transmit(
         &self,
         method: Method,
         url: &Url,
@@ -215,49 +211,45 @@ impl Inner {
             request = request.body(form);
         }
         let stall = self.options.stall_timeout;
-        let response = match tokio::time::timeout(stall, request.send()).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(e)) => return Err(unsent(url, &e)),
-            Err(_) => {
-                return Err(Trouble::again(format!("no answer of {} for {stall:?}", server(url))));
-            }
-        };
+        match tokio::time::timeout(stall, request.send()).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(e)) => Err(unsent(url, &e)),
+            Err(_) => Err(Trouble::again(format!("no answer of {} for {stall:?}", server(url)))),
+        }
+    }
+
+    /// Holds back an answer that may be another one later.
+    async fn patient(&self, response: Response) -> Result<Response, Trouble> {
         let status = response.status();
-        if status != StatusCode::REQUEST_TIMEOUT
-            && status != StatusCode::TOO_MANY_REQUESTS
-            && !status.is_server_error()
-        {
+        let is_crowded = status == StatusCode::TOO_MANY_REQUESTS;
+        if status != StatusCode::REQUEST_TIMEOUT && !is_crowded && !status.is_server_error() {
             return Ok(response);
         }
-        Err(self.patience(response).await)
-    }
-
-    /// What to make of an answer that may be another one later.
-    async fn patience(&self, response: Response) -> Trouble {
-        let (status, wait) = (response.status(), retry_after(response.headers()));
-        let at = server(response.url());
+        let (at, headers) = (server(response.url()), response.headers().clone());
         let said = self.said(response).await;
-        let mut why = format!("{at} answers {status}{said}");
-        let mut kind = ErrorKind::Unreachable;
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            kind = ErrorKind::TooMany;
-            why.push_str(
-                "; wait, or log in with `docker login`: a registry gives more to those it knows",
-            );
+        let longest = self.backoff.longest();
+        if is_crowded {
+            return Err(too_many(&at, &said, &headers, longest));
         }
-        match wait {
-            Some(wait) if wait > self.backoff.longest() => {
+        let why = format!("{at} answers {status}{said}");
+        Err(match retry_after(&headers) {
+            Some(wait) if wait > longest => {
                 let why = format!("{why} (it wants to be asked again in {} s)", wait.as_secs());
-                Fault::new(kind, why).into()
+                Fault::new(ErrorKind::Unreachable, why).into()
             }
-            wait => Trouble::Again { fault: Fault::new(kind, why), wait },
-        }
+            wait => Trouble::Again { fault: Fault::new(ErrorKind::Unreachable, why), wait },
+        })
     }
 
-    /// Lets successes through, and says what others mean.
+    /// Lets successes through and what was reckoned with, and says what others mean.
     async fn sorted(&self, response: Response, ask: &Ask<'_>) -> Result<Response, Trouble> {
         let status = response.status();
-        if status.is_success() || status == StatusCode::RANGE_NOT_SATISFIABLE {
+        let is_expected = match status {
+            StatusCode::RANGE_NOT_SATISFIABLE => ask.headers.contains_key(RANGE),
+            StatusCode::NOT_MODIFIED => ask.headers.contains_key(IF_NONE_MATCH),
+            _ => status.is_success(),
+        };
+        if is_expected {
             return Ok(response);
         }
         if is_elsewhere(&response, ask) {
@@ -320,45 +312,6 @@ impl Inner {
             Ok(Err(e)) => Err(Trouble::again(format!("{at}: {}", cause(&e)))),
             Err(_) => Err(Trouble::again(format!("no byte of {at} came for {stall:?}"))),
         }
-    }
-}
-
-/// Counts the tries of one question.
-pub(crate) struct Tries<'a> {
-    client: &'a Inner,
-    /// Since the last progress.
-    failed: u32,
-    all: u32,
-}
-
-impl<'a> Tries<'a> {
-    pub fn new(client: &'a Inner) -> Self {
-        Self { client, failed: 0, all: 0 }
-    }
-
-    /// The last try brought bytes that are kept.
-    pub fn progress(&mut self) {
-        self.failed = 0;
-    }
-
-    /// Waits for the next try, or gives up.
-    pub async fn again(&mut self, trouble: Trouble) -> Result<(), Fault> {
-        let (fault, wait) = match trouble {
-            Trouble::Fatal(fault) => return Err(fault),
-            Trouble::Again { fault, wait } => (fault, wait),
-        };
-        self.failed += 1;
-        self.all += 1;
-        if self.failed >= self.client.options.attempts || self.all >= MOST {
-            let help = match fault.kind {
-                ErrorKind::Unreachable => "; check the network and the proxy settings",
-                _ => "",
-            };
-            let why = format!("{} (tried {} times){help}", fault.why, self.all);
-            return Err(Fault::new(fault.kind, why));
-        }
-        tokio::time::sleep(self.client.backoff.pause(self.failed, wait)).await;
-        Ok(())
     }
 }
 

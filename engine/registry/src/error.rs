@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::wire::{GivenUp, Tries};
+
 /// What kind of failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -10,8 +12,10 @@ pub enum ErrorKind {
     NotFound,
     /// The registry wants another login, or none will do.
     Denied,
-    /// The registry wants fewer requests.
+    /// The registry wants fewer requests, for longer than was waited.
     TooMany,
+    /// The requests that the registry, or the caller's own budget, allows are used up.
+    Limit,
     /// The registry does not answer, or only with faults of its own.
     Unreachable,
     /// The network may not be used.
@@ -37,8 +41,8 @@ pub struct Error {
 impl Error {
     /// Whether the registry is to blame, or the way to it, and not what was asked for.
     pub fn blames_registry(&self) -> bool {
-        use ErrorKind::{Broken, Offline, TooMany, Unreachable};
-        matches!(self.kind, Broken | Offline | TooMany | Unreachable)
+        use ErrorKind::{Broken, Limit, Offline, TooMany, Unreachable};
+        matches!(self.kind, Broken | Limit | Offline | TooMany | Unreachable)
     }
 }
 
@@ -87,6 +91,21 @@ impl Trouble {
     /// Something on the way that may go away.
     pub fn again(why: impl Into<String>) -> Self {
         Self::Again { fault: Fault::new(ErrorKind::Unreachable, why), wait: None }
+    }
+
+    /// Waits for the next try, or gives up.
+    pub async fn retry(self, tries: &mut Tries<'_>) -> Result<(), Fault> {
+        let (fault, wait) = match self {
+            Self::Fatal(fault) => return Err(fault),
+            Self::Again { fault, wait } => (fault, wait),
+        };
+        tries.again(wait).await.map_err(|GivenUp(times)| {
+            let help = match fault.kind {
+                ErrorKind::Unreachable => "; check the network and the proxy settings",
+                _ => "",
+            };
+            Fault::new(fault.kind, format!("{} (tried {times} times){help}", fault.why))
+        })
     }
 }
 

@@ -1,31 +1,19 @@
-//! Manifests and indexes: fetched, checked, and chosen from.
+//! Manifests and indexes: fetched once, and checked.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use mabuild_oci::image::Document;
-use mabuild_oci::{Descriptor, Digest, ImageConfig, Platform, media_type};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::{Method, Response};
+use mabuild_oci::{Digest, media_type};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH};
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::address::server;
-use crate::client::{Ask, Client, Inner, Tries};
-use crate::error::{Error, ErrorKind, Fault, Trouble, shown};
-use crate::{Reference, platform, wire};
+use crate::client::{Answer, Ask, Client, Inner};
+use crate::error::{Error, ErrorKind, Fault};
+use crate::{Reference, wire};
 
 /// The largest manifest or index, in bytes; registries refuse larger ones, too.
-pub(crate) const LARGEST: u64 = 4 << 20;
-/// Bytes of documents that are remembered at most.
-const HELD: u64 = 64 << 20;
-/// Indexes in indexes that are followed.
-const DEEPEST: usize = 4;
-/// Indexes in an index that are followed, all together.
-const NESTED: usize = 64;
-/// Entries that are looked at, of an index and those in it.
-const ENTRIES: usize = 4096;
-/// Entries without a platform whose configuration is asked.
-const UNNAMED: usize = 16;
+const LARGEST: u64 = 4 << 20;
 /// What manifests may be.
 const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, \
                         application/vnd.docker.distribution.manifest.list.v2+json, \
@@ -50,17 +38,22 @@ pub struct Resolved {
 impl Client {
     /// Gives the digest that a reference means. A tag is asked for once and does not change later.
     pub async fn digest(&self, reference: &Reference) -> Result<Digest, Error> {
+        self.digest_since(reference, None).await
+    }
+
+    /// Gives the digest that a reference means, where what its tag meant last may be known: a
+    /// registry can then say that it is the same, and need not send it.
+    pub async fn digest_since(
+        &self,
+        reference: &Reference,
+        known: Option<Digest>,
+    ) -> Result<Digest, Error> {
         if let Some(digest) = reference.digest {
             return Ok(digest);
         }
-        let find = async {
-            match self.inner.head(reference).await.map_err(|fault| fault.of(reference))? {
-                Some(digest) => Ok(digest),
-                // The registry does not say, or what it says is better said of the whole.
-                None => Ok(self.fetched(reference).await?.digest),
-            }
-        };
-        self.inner.tags.get(reference.to_string(), find).await
+        let meaning = self.inner.meaning(reference, known);
+        let meant = self.inner.tags.get(reference.key(), meaning).await;
+        meant.map_err(|fault| fault.of(reference))
     }
 
     /// Gets the manifest or index that a reference means.
@@ -69,194 +62,103 @@ impl Client {
         self.fetched(&reference.with_digest(digest)).await
     }
 
-    /// Gives the digest of the manifest for a platform. The error lists the platforms there are.
-    pub async fn choose(
-        &self,
-        reference: &Reference,
-        platform: &Platform,
-    ) -> Result<Digest, Error> {
-        let whole = self.resolve(reference).await?;
-        let (mut named, mut unnamed) = (Vec::new(), Vec::new());
-        match &whole.document {
-            Document::Manifest(_) => unnamed.push(whole.digest),
-            Document::Index(_) => self.listed(reference, &whole, &mut named, &mut unnamed).await?,
-        }
-        if let Some(found) = chosen(&named, platform) {
-            return Ok(found);
-        }
-        for digest in unnamed.into_iter().take(UNNAMED) {
-            if let Some(own) = self.platform_of(reference, digest).await? {
-                named.push((own, digest));
-            }
-        }
-        chosen(&named, platform).ok_or_else(|| {
-            let mut has: Vec<String> = named.iter().map(|(p, _)| p.to_string()).collect();
-            has.sort_unstable();
-            has.dedup();
-            let has = if has.is_empty() { "no image".to_owned() } else { has.join(", ") };
-            let why = format!("it has no image for {platform}; it has {}", shown(&has));
-            Fault::new(ErrorKind::Unfit, why).of(reference)
-        })
-    }
-
-    /// Collects the images of an index and of those in it.
-    async fn listed(
-        &self,
-        reference: &Reference,
-        whole: &Arc<Resolved>,
-        named: &mut Vec<(Platform, Digest)>,
-        unnamed: &mut Vec<Digest>,
-    ) -> Result<(), Error> {
-        let mut open = vec![(whole.clone(), 0)];
-        let (mut seen, mut nested) = (0, 0);
-        while let Some((index, depth)) = open.pop() {
-            let Document::Index(index) = &index.document else { continue };
-            for entry in &index.manifests {
-                seen += 1;
-                if seen > ENTRIES {
-                    let why = format!("its index has more than {ENTRIES} entries");
-                    return Err(Fault::broken(why).of(reference));
-                }
-                if is_attestation(entry) {
-                    continue;
-                }
-                if media_type::is_index(&entry.media_type) {
-                    nested += 1;
-                    if depth >= DEEPEST || nested > NESTED {
-                        let why = "its indexes are nested too deep, or are too many";
-                        return Err(Fault::broken(why).of(reference));
-                    }
-                    let inner = self.fetched(&reference.with_digest(entry.digest)).await?;
-                    open.push((inner, depth + 1));
-                } else if media_type::is_manifest(&entry.media_type) {
-                    match entry.platform() {
-                        Some(platform) => named.push((platform, entry.digest)),
-                        None => unnamed.push(entry.digest),
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The platform that the configuration of an image says; none where it is no image.
-    async fn platform_of(
-        &self,
-        reference: &Reference,
-        digest: Digest,
-    ) -> Result<Option<Platform>, Error> {
-        let manifest = self.fetched(&reference.with_digest(digest)).await?;
-        let Document::Manifest(manifest) = &manifest.document else { return Ok(None) };
-        if !media_type::is_config(&manifest.config.media_type) {
-            return Ok(None);
-        }
-        let bytes = self.inner.config(reference, &manifest.config).await;
-        let bytes = bytes.map_err(|fault| fault.of(reference))?;
-        let config = ImageConfig::from_bytes(&bytes)
-            .map_err(|e| Fault::broken(e.to_string()).of(reference))?;
-        Ok(Some(config.platform()))
-    }
-
-    /// Fetches a document, once for each digest.
+    /// Fetches a document that the reference names by digest, once for each.
     pub(crate) async fn fetched(&self, reference: &Reference) -> Result<Arc<Resolved>, Error> {
         let inner = &self.inner;
-        if reference.digest.is_none() {
-            return inner.document(reference).await.map_err(|fault| fault.of(reference));
-        }
         let find = async {
-            let found = inner.document(reference).await.map_err(|fault| fault.of(reference))?;
-            let size = found.bytes.len() as u64;
-            if inner.held.fetch_add(size, Ordering::Relaxed) + size > HELD {
-                inner.held.store(0, Ordering::Relaxed);
-                inner.documents.clear();
-            }
-            Ok(found)
+            let found = inner.document(reference).await?;
+            inner.documents.count(found.bytes.len() as u64);
+            Ok(Arc::new(found))
         };
-        inner.documents.get(reference.to_string(), find).await
+        // What is remembered is shared by tags, and a failure names the one that was asked for.
+        inner.documents.get(reference.key(), find).await.map_err(|fault| fault.of(reference))
     }
 }
 
 impl Inner {
+    /// Asks what a tag means.
+    async fn meaning(&self, reference: &Reference, known: Option<Digest>) -> Result<Digest, Fault> {
+        match self.head(reference, known).await {
+            Ok(Some(digest)) => return Ok(digest),
+            // The registry does not say.
+            Ok(None) => {}
+            // An answer to this question has no body that would say why.
+            Err(fault) if is_about_it(fault.kind) => {}
+            Err(fault) => return Err(fault),
+        }
+        let found = match self.tagged(reference, known).await? {
+            Found::Same(digest) => return Ok(digest),
+            Found::New(found) => found,
+        };
+        let digest = found.digest;
+        self.documents.count(found.bytes.len() as u64);
+        let keep = async { Ok(found) };
+        // Whoever wants the whole as well finds it; it cannot have failed.
+        let _kept = self.documents.get(reference.with_digest(digest).key(), keep).await;
+        Ok(digest)
+    }
+
     /// Asks for the digest of a tag alone, which registries do not count as a pull.
-    async fn head(&self, reference: &Reference) -> Result<Option<Digest>, Fault> {
-        let ask = self.manifest(Method::HEAD, reference)?;
-        let mut tries = Tries::new(self);
-        loop {
-            let sent = async {
-                let _permit = self.permits.acquire().await;
-                self.send(&ask).await
-            };
-            match sent.await {
-                Ok(response) => return Ok(content_digest(&response)),
-                // An answer to this question has no body that would say why.
-                Err(Trouble::Fatal(fault)) if is_about_it(fault.kind) => return Ok(None),
-                Err(trouble) => tries.again(trouble).await?,
-            }
-        }
-    }
-
-    async fn document(&self, reference: &Reference) -> Result<Arc<Resolved>, Fault> {
-        let ask = self.manifest(Method::GET, reference)?;
-        let mut tries = Tries::new(self);
-        loop {
-            match self.document_once(&ask).await {
-                Ok(resolved) => return Ok(Arc::new(resolved)),
-                Err(trouble) => tries.again(trouble).await?,
-            }
-        }
-    }
-
-    async fn document_once(&self, ask: &Ask<'_>) -> Result<Resolved, Trouble> {
-        let _permit = self.permits.acquire().await;
-        let response = self.send(ask).await?;
-        let kind = wire::text(response.headers(), CONTENT_TYPE).map(str::to_owned);
-        let said = content_digest(&response);
-        let at = server(&ask.url);
-        let bytes = self.small(response, LARGEST).await?;
-        // What the registry says of a tag's content must be true, too.
-        let expected = ask.reference.digest.or(said);
-        let digest = expected.unwrap_or_else(|| Digest::sha256(&bytes));
-        digest
-            .verify(format!("what {at} sends"), &bytes)
-            .map_err(|e| Fault::broken(e.to_string()))?;
-        Ok(read(digest, kind.as_deref(), bytes)?)
-    }
-
-    /// Reads the configuration of an image into memory.
-    async fn config(
+    async fn head(
         &self,
         reference: &Reference,
-        descriptor: &Descriptor,
-    ) -> Result<Vec<u8>, Fault> {
-        let ask = self.ask(Method::GET, reference, "blobs", &descriptor.digest.to_string())?;
-        let mut tries = Tries::new(self);
-        let bytes = loop {
-            let once = async {
-                let _permit = self.permits.acquire().await;
-                self.small(self.send(&ask).await?, LARGEST).await
-            };
-            match once.await {
-                Ok(bytes) => break bytes,
-                Err(trouble) => tries.again(trouble).await?,
-            }
-        };
-        descriptor
-            .digest
-            .verify("its configuration", &bytes)
-            .map_err(|e| Fault::broken(e.to_string()))?;
-        Ok(bytes)
+        known: Option<Digest>,
+    ) -> Result<Option<Digest>, Fault> {
+        let answer = self.answer(&self.manifest(Method::HEAD, reference, known)?, LARGEST).await?;
+        let same = known.filter(|_| answer.status == StatusCode::NOT_MODIFIED);
+        Ok(content_digest(&answer.headers).or(same))
     }
 
-    fn manifest<'a>(&self, method: Method, reference: &'a Reference) -> Result<Ask<'a>, Fault> {
+    /// Gets what a tag means, where that is not what it meant last.
+    async fn tagged(&self, reference: &Reference, known: Option<Digest>) -> Result<Found, Fault> {
+        let answer = self.answer(&self.manifest(Method::GET, reference, known)?, LARGEST).await?;
+        match known {
+            Some(known) if answer.status == StatusCode::NOT_MODIFIED => Ok(Found::Same(known)),
+            _ => Ok(Found::New(Arc::new(read(reference, answer)?))),
+        }
+    }
+
+    async fn document(&self, reference: &Reference) -> Result<Resolved, Fault> {
+        let answer = self.answer(&self.manifest(Method::GET, reference, None)?, LARGEST).await?;
+        read(reference, answer)
+    }
+
+    /// Makes a question about a manifest; `known` is the digest of what is not to be sent again.
+    fn manifest<'a>(
+        &self,
+        method: Method,
+        reference: &'a Reference,
+        known: Option<Digest>,
+    ) -> Result<Ask<'a>, Fault> {
         let mut ask = self.ask(method, reference, "manifests", &reference.name())?;
         ask.headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
+        // Registries take the digest for the entity tag of a manifest.
+        let tag = known.and_then(|known| HeaderValue::from_str(&format!("\"{known}\"")).ok());
+        if let Some(tag) = tag {
+            ask.headers.insert(IF_NONE_MATCH, tag);
+        }
         Ok(ask)
     }
 }
 
-/// Reads a document and decides what it is.
-fn read(digest: Digest, kind: Option<&str>, bytes: Vec<u8>) -> Result<Resolved, Fault> {
-    let kind = kind.and_then(|kind| kind.split(';').next()).unwrap_or_default().trim();
+/// What a tag means now.
+enum Found {
+    /// What it meant last.
+    Same(Digest),
+    New(Arc<Resolved>),
+}
+
+/// Checks a document and decides what it is.
+fn read(reference: &Reference, answer: Answer) -> Result<Resolved, Fault> {
+    let Answer { headers, body: bytes, .. } = answer;
+    // What the registry says of a tag's content must be true, too.
+    let expected = reference.digest.or_else(|| content_digest(&headers));
+    let digest = expected.unwrap_or_else(|| Digest::sha256(&bytes));
+    digest
+        .verify(format!("what {} sends", reference.host), &bytes)
+        .map_err(|e| Fault::broken(e.to_string()))?;
+    let kind = wire::text(&headers, CONTENT_TYPE).and_then(|kind| kind.split(';').next());
+    let kind = kind.unwrap_or_default().trim();
     let one = serde_json::from_slice::<Value>(&bytes).ok();
     let version = one.and_then(|value| value.get("schemaVersion").and_then(Value::as_u64));
     if version == Some(1) || kind.starts_with("application/vnd.docker.distribution.manifest.v1+") {
@@ -278,19 +180,8 @@ fn read(digest: Digest, kind: Option<&str>, bytes: Vec<u8>) -> Result<Resolved, 
     Ok(Resolved { digest, media_type: own.to_owned(), bytes, document })
 }
 
-/// Whether an entry of an index says something about another one.
-fn is_attestation(entry: &Descriptor) -> bool {
-    entry.platform.as_ref().is_some_and(|platform| platform.os == "unknown")
-        || entry.annotations.contains_key("vnd.docker.reference.type")
-}
-
-fn chosen(named: &[(Platform, Digest)], platform: &Platform) -> Option<Digest> {
-    let at = platform::best(platform, named.iter().map(|(platform, _)| platform))?;
-    named.get(at).map(|(_, digest)| *digest)
-}
-
-fn content_digest(response: &Response) -> Option<Digest> {
-    Digest::parse(wire::text(response.headers(), CONTENT_DIGEST)?.trim()).ok()
+fn content_digest(headers: &HeaderMap) -> Option<Digest> {
+    Digest::parse(wire::text(headers, CONTENT_DIGEST)?.trim()).ok()
 }
 
 /// Whether a refusal is about what was asked for, not about the way there.

@@ -2,19 +2,26 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::OnceCell;
+
+/// Bytes that are remembered at most, as far as they are counted.
+const HELD: u64 = 64 << 20;
 
 type Cell<V> = Arc<OnceCell<V>>;
 
 /// Values by name, each made once.
 #[derive(Debug)]
-pub(crate) struct Once<K, V>(Mutex<HashMap<K, Cell<V>>>);
+pub(crate) struct Once<K, V> {
+    cells: Mutex<HashMap<K, Cell<V>>>,
+    held: AtomicU64,
+}
 
 impl<K, V> Default for Once<K, V> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self { cells: Mutex::default(), held: AtomicU64::new(0) }
     }
 }
 
@@ -25,12 +32,21 @@ impl<K: Eq + Hash, V: Clone> Once<K, V> {
         cell.get_or_init(|| make).await.clone()
     }
 
-    /// Forgets everything; what is under way stays with those who wait for it.
-    pub fn clear(&self) {
-        self.lock().clear();
+    /// Gives the value of a name, where it is made already.
+    pub fn known(&self, name: &K) -> Option<V> {
+        self.lock().get(name)?.get().cloned()
+    }
+
+    /// Counts the bytes of a new value, and forgets all values when they become too many; what is
+    /// under way stays with those who wait for it.
+    pub fn count(&self, bytes: u64) {
+        if self.held.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes) > HELD {
+            self.held.store(0, Ordering::Relaxed);
+            self.lock().clear();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Cell<V>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -34,6 +34,16 @@ impl Reference {
         }
     }
 
+    /// Gives what is remembered under: one text for whatever names the same manifest.
+    pub(crate) fn key(&self) -> String {
+        format!("{}/{}/{}", self.host, self.repository, self.name())
+    }
+
+    /// Names the repository alone.
+    pub(crate) fn whole(&self) -> Self {
+        Self { tag: None, digest: None, ..self.clone() }
+    }
+
     /// Gives the permission that reading needs.
     pub(crate) fn scope(&self) -> String {
         format!("repository:{}:pull", self.repository)

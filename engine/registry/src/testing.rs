@@ -44,16 +44,45 @@ pub struct Reply {
     pub cut: Option<usize>,
     /// Whether the length is announced.
     pub measured: bool,
+    /// How long the server thinks.
+    pub delay: Duration,
 }
 
 impl Reply {
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into(), cut: None, measured: true }
+        Self {
+            status,
+            headers: Vec::new(),
+            body: body.into(),
+            cut: None,
+            measured: true,
+            delay: Duration::ZERO,
+        }
     }
 
     pub fn with(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The connection ends without an answer.
+    pub fn none() -> Self {
+        Self::new(0, "")
+    }
+
+    /// A page of the list of tags, and where the next one is.
+    pub fn tags(tags: &[impl AsRef<str>], next: Option<&str>) -> Self {
+        let tags: Vec<&str> = tags.iter().map(AsRef::as_ref).collect();
+        let page =
+            Self::new(200, serde_json::json!({"name": "team/app", "tags": tags}).to_string());
+        match next {
+            Some(next) => page.with("Link", &format!("<{next}>; rel=\"next\"")),
+            None => page,
+        }
+    }
+
+    pub fn after(self, delay: Duration) -> Self {
+        Self { delay, ..self }
     }
 
     pub fn cut(mut self, bytes: usize) -> Self {
@@ -111,6 +140,10 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Request>>, answer: &dyn Fn(&Request,
         before
     };
     let reply = answer(&request, before);
+    std::thread::sleep(reply.delay);
+    if reply.status == 0 {
+        return;
+    }
     // The client may be gone by now; that is its business.
     let _ = write(stream, &reply, request.method == "HEAD");
 }
@@ -225,6 +258,21 @@ pub fn layout() -> (tempfile::TempDir, Layout) {
     let folder = tempfile::tempdir().unwrap();
     let layout = Layout::create(folder.path()).unwrap();
     (folder, layout)
+}
+
+/// Lets so many askers ask at once; gives what they got in order.
+pub fn at_once<T: Send + 'static, F>(askers: usize, question: impl Fn(usize) -> F) -> Vec<T>
+where
+    F: Future<Output = T> + Send + 'static,
+{
+    block(async {
+        let tasks: Vec<_> = (0..askers).map(|n| tokio::spawn(question(n))).collect();
+        let mut out = Vec::new();
+        for task in tasks {
+            out.push(task.await.unwrap());
+        }
+        out
+    })
 }
 
 /// A client that does not wait long.

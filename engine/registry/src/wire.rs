@@ -1,9 +1,11 @@
-//! Small things that everything speaking HTTP needs: pauses, waits that servers ask for, causes.
+//! Small things that everything speaking HTTP needs: tries and the pauses between them, waits that
+//! servers ask for, causes.
 
 use std::error::Error;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 
 /// Pauses between tries: each twice as long as the one before, up to a longest one.
@@ -39,6 +41,48 @@ impl Backoff {
     }
 }
 
+/// Tries in all, however much progress each makes.
+const MOST: u32 = 50;
+
+/// Counts the tries of one request and waits between them.
+#[derive(Debug)]
+pub struct Tries<'a> {
+    backoff: &'a Backoff,
+    /// Tries without progress.
+    attempts: u32,
+    /// Since the last progress.
+    failed: u32,
+    all: u32,
+}
+
+/// There was the last try; holds how many there were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GivenUp(pub u32);
+
+impl<'a> Tries<'a> {
+    /// Makes the count of a request that is given up after a number of tries without progress.
+    pub fn new(backoff: &'a Backoff, attempts: u32) -> Self {
+        Self { backoff, attempts, failed: 0, all: 0 }
+    }
+
+    /// Notes that the last try brought bytes that are kept.
+    pub fn progress(&mut self) {
+        self.failed = 0;
+    }
+
+    /// Waits for the next try, as long as the server wants where it says so. Fails when there
+    /// were enough.
+    pub async fn again(&mut self, wanted: Option<Duration>) -> Result<(), GivenUp> {
+        self.failed += 1;
+        self.all += 1;
+        if self.failed >= self.attempts || self.all >= MOST {
+            return Err(GivenUp(self.all));
+        }
+        tokio::time::sleep(self.backoff.pause(self.failed, wanted)).await;
+        Ok(())
+    }
+}
+
 /// The output function of the splitmix64 generator.
 fn mix(state: u64) -> u64 {
     let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -53,9 +97,17 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     if let Ok(seconds) = wanted.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = |text: &str| Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp().as_second());
-    let seconds = date(wanted)? - date(text(headers, DATE)?)?;
+    let seconds = date(wanted)?.as_second() - sent_at(headers)?.as_second();
     Some(Duration::from_secs(u64::try_from(seconds).unwrap_or_default()))
+}
+
+/// Gives the time at which a server sent an answer, by its own clock.
+pub(crate) fn sent_at(headers: &HeaderMap) -> Option<Timestamp> {
+    date(text(headers, DATE)?)
+}
+
+fn date(text: &str) -> Option<Timestamp> {
+    Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp())
 }
 
 /// Gives a header that is text.

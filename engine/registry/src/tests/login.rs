@@ -173,7 +173,7 @@ fn token_that_ended_is_exchanged_for_a_new_one() {
         }
         challenge(&format!("http://{host}/token"))
     });
-    let options = Options { parallel: 1, ..options() };
+    let options = Options { per_host: 1, ..options() };
     pull(options, &server.image("1")).unwrap();
     assert!(tokens(&server).len() > 1);
 }

@@ -46,8 +46,11 @@ fn limit_of_a_registry_is_told() {
 fn registry_that_wants_hours_is_given_up() {
     let server = Server::start(|_, _| Reply::new(429, "").with("Retry-After", "21600"));
     let error = block(client(options()).digest(&server.image("1"))).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::TooMany);
-    assert!(error.message.contains("21600 s"), "{error}");
+    assert_eq!(error.kind, ErrorKind::Limit);
+    assert!(error.blames_registry());
+    for words in ["21600 s (6 h)", "docker login", "mirror"] {
+        assert!(error.message.contains(words), "{words}: {error}");
+    }
     assert_eq!(server.requests().len(), 1);
 }
 

@@ -1,0 +1,76 @@
+//! How a client behaves.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::credentials::{CredentialHelper, Credentials};
+
+/// Gives the client that asks an address. It has to follow redirections, but not from https to
+/// http, and not without end. The error says why there is none.
+pub type Connect = dyn Fn(&Url) -> Result<reqwest::Client, String> + Send + Sync;
+
+/// Hears of a blob that is being fetched: its name, bytes so far, bytes in all.
+pub type OnProgress = dyn Fn(&str, u64, u64) + Send + Sync;
+
+/// How a client behaves.
+#[derive(Clone)]
+pub struct Options {
+    /// Logins.
+    pub credentials: Credentials,
+    /// Who runs the programs that keep logins.
+    pub helper: Option<Arc<dyn CredentialHelper>>,
+    /// Hosts, with their ports, that are asked without TLS; this machine always is.
+    pub plain_http: BTreeSet<String>,
+    /// Whether every request fails.
+    pub offline: bool,
+    /// Requests at once to one registry; Docker Hub gets four at most.
+    pub per_host: usize,
+    /// Requests to one registry in all, tries counted and those to token servers not; without a
+    /// number, as many as it takes.
+    pub max_requests_per_host: Option<u64>,
+    /// Tries without progress.
+    pub attempts: u32,
+    /// First pause; each further one is twice as long.
+    pub pause: Duration,
+    /// Longest pause. A registry that wants a longer one is given up.
+    pub longest_pause: Duration,
+    /// Longest wait for the next byte.
+    pub stall_timeout: Duration,
+    /// Where the randomness of pauses starts.
+    pub seed: u64,
+    /// Who hears of blobs.
+    pub progress: Option<Arc<OnProgress>>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            credentials: Credentials::default(),
+            helper: None,
+            plain_http: BTreeSet::new(),
+            offline: false,
+            per_host: 8,
+            max_requests_per_host: None,
+            attempts: 5,
+            pause: Duration::from_millis(500),
+            longest_pause: Duration::from_secs(60),
+            stall_timeout: Duration::from_secs(45),
+            seed: 0,
+            progress: None,
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("credentials", &self.credentials)
+            .field("plain_http", &self.plain_http)
+            .field("offline", &self.offline)
+            .finish_non_exhaustive()
+    }
+}
