@@ -1,9 +1,10 @@
 //! Images: nodes built from other nodes, and their instructions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{
-    Build, Dockerfile, Located, Mode, NamedContext, NodeRef, Secret, Settings, Test, Text,
+    Build, Dockerfile, Located, Mode, Moves, NamedContext, NodeRef, Secret, Settings, Test, Text,
 };
 use crate::platform::Platform;
 use crate::source::{Span, Spanned};
@@ -68,6 +69,22 @@ pub struct Body {
     pub publish: Vec<Text>,
     /// Checks of the built image, each name once.
     pub tests: Vec<Test>,
+    /// When its packages, and what it watches, move; there is no `min_age`.
+    pub moves: Moves,
+    /// `watch "packages"`: newer packages make it stale.
+    pub watch: Option<Watch>,
+}
+
+/// `watch "packages" only=… every=…`: an image whose own steps install packages is stale when the
+/// archives have newer ones.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Watch {
+    /// The `watch` node.
+    pub span: Span,
+    /// Whether only packages of archives for security count.
+    pub security: bool,
+    /// How long after one rebuild the next one comes at the earliest.
+    pub every: Option<Duration>,
 }
 
 /// `on-platform PLATFORM… { … }` of an image, without its steps.
@@ -135,6 +152,8 @@ pub enum StepOp {
     Packages {
         /// Their names.
         names: Vec<Text>,
+        /// Whether what they recommend comes along.
+        recommends: bool,
     },
     /// Runs a program.
     Run(Run),

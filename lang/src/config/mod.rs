@@ -14,11 +14,14 @@ mod text;
 
 use std::sync::Arc;
 
-pub use base::{Base, BaseSource, Debian, Follow, OciLayout, RegistryBase, Rootfs, Trim, Variant};
+pub use base::{
+    Alpine, AlpineRepository, Base, BaseSource, Debian, DebianRepository, Follow, Moves, OciLayout,
+    RegistryBase, Rootfs, Trim, Variant,
+};
 pub use builder::{Builder, Tls, Worker};
 pub use dockerfile::{Build, ContextSource, Dockerfile, Mode, Named, NamedContext, Place, Recipe};
 pub use hook::{Event, Hook};
-pub use image::{Body, Copy, Image, Network, Override, Run, Step, StepOp};
+pub use image::{Body, Copy, Image, Network, Override, Run, Step, StepOp, Watch};
 pub use located::Located;
 pub use secret::{Secret, SecretSource};
 pub use settings::{Settings, overlay_args};

@@ -183,7 +183,7 @@ impl Check<'_> {
             Type::Text => {
                 let literal = self.text.get(range(entry.value_span)).unwrap_or_default();
                 // A number alone is no span of time.
-                let unit = if of == "min-age" { "d" } else { "" };
+                let unit = if matches!(of, "min-age" | "every") { "d" } else { "" };
                 let text = literal.trim_start_matches('#');
                 ("a text", format!("put it in quotes: `\"{text}{unit}\"`"))
             }
@@ -262,10 +262,11 @@ impl Check<'_> {
             None => "the file".to_owned(),
         };
         let known = parent.children().iter().map(|kind| kind.name);
-        let help = if let Some(near) = did_you_mean(name, known.clone()) {
-            format!("did you mean `{near}`?")
-        } else if let Some(home) = homes(name) {
+        // A word of the language in the wrong place is hardly a slip of another one.
+        let help = if let Some(home) = homes(name) {
             format!("`{name}` belongs in {home}")
+        } else if let Some(near) = did_you_mean(name, known.clone()) {
+            format!("did you mean `{near}`?")
         } else {
             format!("{place} may have {}", list(known))
         };

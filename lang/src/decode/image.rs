@@ -9,10 +9,10 @@ use super::reference::{self, Reference};
 use super::steps::{self, Steps, arg_name};
 use super::template::Templates;
 use super::text::{Cx, Use};
-use super::{dockerfile, publish, secret, settings, tests};
+use super::{dockerfile, moves, publish, secret, settings, tests};
 use crate::config::{
-    self, Body, Dockerfile, Located, Mode, NamedContext, Override, Part, Secret, Settings, StepOp,
-    Test, Text,
+    self, Body, Dockerfile, Located, Mode, Moves, NamedContext, Override, Part, Secret, Settings,
+    StepOp, Test, Text, Watch,
 };
 use crate::diag::Diagnostic;
 use crate::source::{Span, Spanned};
@@ -62,6 +62,8 @@ struct Reading {
     settings: Settings,
     overrides: Vec<Override>,
     platforms: Asked,
+    moves: Moves,
+    watch: Option<Watch>,
     tags: Vec<Text>,
     arch_tags: Option<Span>,
     publish: Vec<Text>,
@@ -144,6 +146,8 @@ fn child(node: &Node<'_>, own: &mut Own, into: &mut Reading, cx: &mut Cx<'_>) {
         "test" => cx.undated(|cx| own.tests.extend(tests::read(node, cx))),
         "publish" => cx.undated(|cx| publish::read(node, &mut into.publish, cx)),
         "arch-tags" => into.arch_tags = Some(node.span),
+        "hold" | "pin" => moves::read(node, &mut into.moves, cx),
+        "watch" => into.watch = moves::watch(node, cx),
         "arg" => arg(node, &mut own.args, cx),
         "steps" => {
             into.steps_at.get_or_insert(node.name.span);
@@ -180,6 +184,8 @@ fn finish<'a>(
         );
     }
     belongs_together(&name, &reading, cx);
+    moves::together(&reading.moves, None, cx);
+    nothing_moves(node, &reading, cx);
     if reading.dockerfile.is_none() {
         unused_args(node, &reading, cx);
     }
@@ -207,6 +213,8 @@ fn finish<'a>(
         arch_tags: reading.arch_tags,
         publish: reading.publish,
         tests: reading.tests,
+        moves: reading.moves,
+        watch: reading.watch,
     };
     let uses = std::mem::take(&mut cx.uses);
     let (from, platforms, copies) = (reading.from, reading.platforms, reading.steps.copies);
@@ -238,6 +246,31 @@ fn belongs_together(name: &Spanned<Arc<str>>, reading: &Reading, cx: &mut Cx<'_>
                 .help("write `dockerfile \"PATH\"` in the image, or remove it"),
         );
     }
+}
+
+/// Warns of what an image says of its moving where nothing of it moves.
+fn nothing_moves(node: &Node<'_>, reading: &Reading, cx: &mut Cx<'_>) {
+    let steps = || reading.steps.steps.iter().map(|step| &step.op);
+    let runs = reading.dockerfile.is_some() || steps().any(|op| matches!(op, StepOp::Run(_)));
+    if let Some(watch) = reading.watch.as_ref().filter(|watch| is_own(node, watch.span) && !runs) {
+        let help = "remove it; packages of `packages` are in the lock, and move with `mabuild upstream update`";
+        moves::idle("watch", watch.span, "no program of this image installs packages", help, cx);
+    }
+    let installs = steps().any(|op| matches!(op, StepOp::Packages { .. }));
+    if reading.watch.is_some() || installs {
+        return;
+    }
+    let hold = reading.moves.hold.as_ref().map(|hold| ("hold", hold.span));
+    let pin = reading.moves.pin.map(|span| ("pin", span));
+    for (word, span) in hold.into_iter().chain(pin).filter(|(_, span)| is_own(node, *span)) {
+        let help = format!("write `{word}` in the base that it is meant for, or remove it");
+        moves::idle(word, span, "this image has no packages that move", &help, cx);
+    }
+}
+
+/// Whether a place is in a node itself: a template may well say more than each of its images needs.
+fn is_own(node: &Node<'_>, span: Span) -> bool {
+    span.file == node.span.file && (node.span.start..node.span.end).contains(&span.start)
 }
 
 /// `latest`, and for variants the values of the axes: `3.12-bookworm`.
@@ -303,12 +336,8 @@ fn unused_args(node: &Node<'_>, reading: &Reading, cx: &mut Cx<'_>) {
         })
         .take(1000)
         .collect();
-    // A template may well give more than each of its images needs.
-    let is_own = |span: Span| {
-        span.file == node.span.file && (node.span.start..node.span.end).contains(&span.start)
-    };
     let given = reading.args.iter().chain(reading.overrides.iter().flat_map(|o| &o.args));
-    let given = given.filter(|(name, _)| is_own(name.span));
+    let given = given.filter(|(name, _)| is_own(node, name.span));
     for (name, _) in given.filter(|(name, _)| !declared.contains(&name.value.as_ref())) {
         let help = match did_you_mean(&name.value, declared.iter().copied()) {
             Some(near) => format!("did you mean `{near}`?"),

@@ -1,18 +1,25 @@
 //! Nodes to parts: typed values whose names and platforms are still open. One noun a file.
 
 mod address;
+mod alpine;
 mod base;
 mod builder;
 pub(crate) mod check;
+mod debian;
 pub(crate) mod dockerfile;
 mod duration;
+mod follow;
 mod hook;
 mod image;
 pub(crate) mod lets;
 pub(crate) mod matrix;
+mod moves;
+mod package;
+mod places;
 pub(crate) mod platforms;
 mod publish;
 pub(crate) mod reference;
+mod rootfs;
 mod secret;
 pub(crate) mod settings;
 pub(crate) mod steps;

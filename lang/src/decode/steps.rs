@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use super::check::shown;
+use super::package::{self, Form};
 use super::platforms;
 use super::reference::{self, Reference};
 use super::settings::{env, first, words};
 use super::text::Cx;
+use super::values::prop;
 use crate::config::{Copy, Network, Run, Step, StepOp, Text};
 use crate::diag::Diagnostic;
 use crate::platform::Platform;
 use crate::source::Spanned;
-use crate::syntax::{Entry, Node};
+use crate::syntax::{Entry, Node, Value};
 
 /// Platforms that steps are done on alone.
 type Only = Arc<[Spanned<Platform>]>;
@@ -86,7 +88,12 @@ fn step(node: &Node<'_>, cx: &mut Cx<'_>) -> Option<StepOp> {
             let target = cx.filled(target, "the target of the link")?;
             StepOp::Symlink { target, path: cx.filled(path, "the path of the link")? }
         }
-        "packages" => StepOp::Packages { names: some(cx.strings(node, "a package"))? },
+        "packages" => {
+            let names = some(package::list(node, Form::Either, cx))?;
+            let recommends = node.prop("recommends").map(|entry| &entry.value);
+            let recommends = matches!(recommends, Some(Value::Bool(true)));
+            StepOp::Packages { names, recommends }
+        }
         "remove" => StepOp::Remove { paths: some(cx.strings(node, "a path"))? },
         "run" => StepOp::Run(Run { words: some(words(node, cx))?, network: network(node, cx) }),
         "env" => {
@@ -108,10 +115,6 @@ fn step(node: &Node<'_>, cx: &mut Cx<'_>) -> Option<StepOp> {
 /// The list unless it is empty.
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
-}
-
-fn prop(node: &Node<'_>, name: &str, cx: &mut Cx<'_>) -> Option<Text> {
-    node.prop(name).and_then(|entry| cx.filled(entry, &format!("`{name}`")))
 }
 
 fn copy(node: &Node<'_>, cx: &mut Cx<'_>) -> Option<Copy> {

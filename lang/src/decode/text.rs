@@ -1,11 +1,11 @@
 //! Values to strings: interpolation, and what each kind of string may look like.
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::check::{range, shown};
+use super::places::Places;
 use super::template::Home;
 use crate::config::{Located, Part, PlatformField, Text};
 use crate::diag::Diagnostic;
@@ -13,8 +13,7 @@ use crate::schema::BUILTINS;
 use crate::schema::names::{self, Source};
 use crate::source::{Span, Spanned};
 use crate::suggest::did_you_mean;
-use crate::syntax::lex::{Kind, is_newline};
-use crate::syntax::{Entry, Value, strings};
+use crate::syntax::{Entry, Value};
 
 /// The value of a `let`.
 #[derive(Clone, Debug)]
@@ -43,6 +42,23 @@ const MAX_GROWTH: usize = 64 << 20;
 /// Names that are reported in one string.
 const MAX_UNKNOWN: usize = 20;
 
+/// Stands in a text for a version that is found later.
+pub(crate) const VERSION: &str = "{{version}}";
+
+/// What `{{version}}` stands for.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Version {
+    /// Nothing.
+    #[default]
+    Unknown,
+    /// The `version` of a root file system.
+    Is(Text),
+    /// What a range to follow will give: it is kept as it stands.
+    Open,
+    /// The same, where nothing that is found later can stand; the place is that of the `follow`.
+    Later(Span),
+}
+
 /// A platform name used in a string; not every platform has each of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Use {
@@ -61,8 +77,8 @@ pub(crate) struct Cx<'a> {
     pub name: Option<Arc<str>>,
     /// Axes of the image's matrix.
     pub axes: Vec<Arc<str>>,
-    /// The `version` of a root file system.
-    pub version: Option<Text>,
+    /// What `{{version}}` stands for.
+    pub version: Version,
     /// Platform names used so far.
     pub uses: Vec<Use>,
     /// Where today's date got into what a key is made of.
@@ -73,7 +89,7 @@ pub(crate) struct Cx<'a> {
 impl<'a> Cx<'a> {
     pub fn new(text: &'a str, folder: &'a Arc<str>, lets: &'a Lets) -> Self {
         let (axes, uses, dates, out) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { text, folder, lets, name: None, axes, version: None, uses, dates, out }
+        Self { text, folder, lets, name: None, axes, version: Version::Unknown, uses, dates, out }
     }
 
     /// The file that is read from.
@@ -207,7 +223,7 @@ impl<'a> Cx<'a> {
 
     fn interpolate(&mut self, text: &str, literal: Span) -> Option<Text> {
         let mut made = Made { parts: Vec::new(), length: 0, unknown: 0 };
-        let places = Places { file: self.text, literal, map: OnceCell::new() };
+        let places = Places::new(self.text, literal);
         let mut at = 0;
         while let Some(open) = text.get(at..).and_then(|rest| rest.find("{{")) {
             made.push(text.get(at..at + open).unwrap_or_default());
@@ -278,13 +294,19 @@ impl<'a> Cx<'a> {
                     self.uses.push(Use { field, span: places.of(start, end) });
                     made.parts.push(Part::Platform(field));
                 }
-                (Some(Source::Version), Some(version), _) => {
+                (Some(Source::Version), Version::Is(version), _) => {
                     for part in &version.parts {
                         match part {
                             Part::Literal(text) => made.push(text),
                             part => made.parts.push(part.clone()),
                         }
                     }
+                }
+                (Some(Source::Version), Version::Open, _) => made.push(VERSION),
+                (Some(Source::Version), Version::Later(follow), _) => {
+                    made.unknown += 1;
+                    let follow = *follow;
+                    self.not_yet(places.of(start, end), follow);
                 }
                 (Some(Source::Node), _, Some(node)) => made.push(node),
                 _ => {
@@ -294,6 +316,20 @@ impl<'a> Cx<'a> {
             }
         }
         self.lets.grown.fetch_add(made.length - before, Ordering::Relaxed);
+    }
+
+    /// Reports a version where it would have to be known before the upstream is asked.
+    fn not_yet(&mut self, span: Span, follow: Span) {
+        self.out.push(
+            Diagnostic::error(
+                "mabuild::lang::interpolation",
+                span,
+                "the version is known only once the upstream was asked",
+                "not known yet",
+            )
+            .and(follow, "the version is looked for")
+            .help("use it in the location, `checksums` and `signature` of a `rootfs` and in the tag of a `registry`; elsewhere write a text, or `version=\"…\"` in place of `follow`"),
+        );
     }
 
     fn unknown(&mut self, name: &str, span: Span) {
@@ -316,7 +352,7 @@ impl<'a> Cx<'a> {
         known.extend(self.lets.absent.keys());
         let here = BUILTINS.iter().filter(|builtin| match builtin.source {
             Source::Platform(_) | Source::Node => self.name.is_some(),
-            Source::Version => self.version.is_some(),
+            Source::Version => matches!(self.version, Version::Is(_) | Version::Open),
             // Known or absent, they are among the above.
             Source::Git(_) | Source::Date => false,
         });
@@ -324,7 +360,8 @@ impl<'a> Cx<'a> {
         let help = match did_you_mean(name, known.iter().copied()) {
             Some(near) => format!("did you mean `{{{{{near}}}}}`?"),
             None if name == "version" => {
-                "`version` is known where `rootfs` has a `version=\"…\"`".to_owned()
+                "`version` is known where `rootfs` has a `version=\"…\"`, or where a range is followed"
+                    .to_owned()
             }
             None if name.is_empty() => {
                 "write a name between the braces, or `{{{{` for two braces as they are".to_owned()
@@ -376,49 +413,6 @@ impl Made {
             Some(Part::Literal(last)) => last.push_str(text),
             _ => self.parts.push(Part::Literal(text.to_owned())),
         }
-    }
-}
-
-/// Places in the literal of a string.
-struct Places<'a> {
-    file: &'a str,
-    literal: Span,
-    /// None inside where the literal is of a form without a map.
-    map: OnceCell<Option<strings::Map>>,
-}
-
-impl Places<'_> {
-    /// Place of a range of bytes of the string; the whole literal where it cannot be told.
-    fn of(&self, from: usize, to: usize) -> Span {
-        let literal = self.literal;
-        let text = self.file.get(range(literal)).unwrap_or_default();
-        let place = |from: usize, to: usize| Span {
-            start: literal.start + from as u32,
-            end: (literal.start + to as u32).min(literal.end),
-            ..literal
-        };
-        if !text.starts_with(['"', '#']) {
-            return place(from, to);
-        }
-        let map = self.map.get_or_init(|| strings::decode_mapped(text, kind(text)).map(|(_, m)| m));
-        match map {
-            Some(map) => place(map.literal(from), map.literal(to.max(from + 1) - 1) + 1),
-            None => literal,
-        }
-    }
-}
-
-/// The kind of a string literal.
-fn kind(literal: &str) -> Kind {
-    let hashes = literal.bytes().take_while(|b| *b == b'#').count();
-    let rest = literal.get(hashes..).unwrap_or_default();
-    let lines = rest.starts_with("\"\"\"")
-        && (hashes == 0 || rest.get(3..).is_some_and(|rest| rest.starts_with(is_newline)));
-    match (hashes > 0, lines) {
-        (false, false) => Kind::Quoted,
-        (false, true) => Kind::Multiline,
-        (true, false) => Kind::Raw,
-        (true, true) => Kind::RawMultiline,
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::check::{range, shown};
 use super::text::Cx;
-use crate::config::Located;
+use crate::config::{Located, Text};
 use crate::diag::Diagnostic;
 use crate::source::{Span, Spanned};
 use crate::suggest::did_you_mean;
@@ -85,6 +85,11 @@ pub(super) fn unique<'n>(
             .help(help),
         );
     }
+}
+
+/// The text that a property gives.
+pub(super) fn prop(node: &Node<'_>, name: &str, cx: &mut Cx<'_>) -> Option<Text> {
+    node.prop(name).and_then(|entry| cx.filled(entry, &format!("`{name}`")))
 }
 
 /// A path of the file that is read.

@@ -10,7 +10,7 @@ use super::{At, File, World};
 use crate::config::PlatformField;
 use crate::platform::Platform;
 use crate::schema::names::{self, Source};
-use crate::schema::{Kind, Noun, Prop, Props, Role};
+use crate::schema::{FOLLOWED, Kind, Noun, Prop, Props, Role};
 use crate::syntax::lex::Token;
 
 /// Most declarations of one name that are described.
@@ -107,9 +107,10 @@ impl World {
             }
         };
         fact("from", "from");
-        for source in ["debian", "rootfs", "registry", "oci-layout"] {
+        for source in ["debian", "alpine", "rootfs", "registry", "oci-layout"] {
             fact(source, source);
         }
+        fact("follow", "follows");
         fact("dockerfile", "built as");
         let axes = self.axes(top);
         for (file, mark) in axes.iter().filter_map(|at| self.mark(*at)) {
@@ -157,10 +158,7 @@ impl World {
         let said = match builtin.source {
             Source::Platform(field) => return Some(self.of_field(top, name, field)),
             Source::Version => {
-                let version = self
-                    .setting(top, "rootfs")
-                    .and_then(|(file, node)| prop(&file.text, node, "version"));
-                format!("{}: {}", builtin.doc, code(&version?))
+                format!("{}: {}", builtin.doc, code(&self.version(top)?))
             }
             Source::Node => {
                 let name = self
@@ -172,6 +170,18 @@ impl World {
             Source::Git(_) | Source::Date => builtin.doc.to_owned(),
         };
         Some(format!("`{{{{{name}}}}}`: {said}"))
+    }
+
+    /// The version of a base: that of its root file system, else the range that it follows.
+    pub(super) fn version(&self, top: Top) -> Option<String> {
+        let rootfs = self.setting(top, "rootfs");
+        let fixed = rootfs.and_then(|(file, node)| prop(&file.text, node, "version"));
+        let range = || {
+            let (file, node) = self.setting(top, "follow")?;
+            let what = args(&file.text, node).into_iter().next()?;
+            (!FOLLOWED.contains(&what.as_str())).then_some(what)
+        };
+        fixed.or_else(range)
     }
 
     /// The values of a name of the platform, for the platforms of the node.
@@ -204,6 +214,7 @@ pub(super) fn of_kind(kind: &Kind) -> String {
 pub(super) fn of_prop(kind: &Kind, prop: &Prop) -> String {
     let words = match prop.role {
         Role::OneOf(words) => format!("\n\nOne of `{}`.", words.join("`, `")),
+        Role::Suggests(words) => format!("\n\n`{}`, or another text.", words.join("`, `")),
         _ => String::new(),
     };
     format!("`{}` of `{}`: {}{words}", prop.name, kind.name, prop.doc)

@@ -174,6 +174,30 @@ fn hover_says_what_a_word_means() {
 }
 
 #[test]
+fn what_moves_is_known_to_the_editor() {
+    let base = |inner: &str| world(&format!("base \"b\" {{ {inner} }}\n"));
+    let offered = base("alpine \"3.20\" {}; <|>").labels();
+    for name in ["follow", "hold", "pin"] {
+        assert!(offered.contains(&name.to_owned()), "{name} in {offered:?}");
+    }
+    assert!(!offered.contains(&"alpine".to_owned()));
+    assert_eq!(base("alpine \"3.20\" { <|> }").labels(), ["include", "repository"]);
+    assert_eq!(
+        base("debian \"x\" { variant <|> }").labels(),
+        ["extract", "minbase", "standard", "minideb"]
+    );
+    assert_eq!(base("follow \"di<|>\"").chosen("digest"), "base \"b\" { follow \"digest\" }");
+    let version = "version".to_owned();
+    assert!(base("rootfs \"{{<|>}}\"; follow \"3.*\"").labels().contains(&version));
+    assert!(!base("rootfs \"{{<|>}}\"; follow \"digest\"").labels().contains(&version));
+    assert!(base("rootfs \"{{vers<|>ion}}\"; follow \"3.*\"").hover().contains("`3.*`"));
+    assert!(base("alp<|>ine \"3.20\"").hover().contains("Packages of an Alpine archive"));
+    assert!(base("hold unt<|>il=\"2026-12-24\"").hover().contains("the day it moves again"));
+    let watch = world("image \"a\" { watch \"packages\" only=\"<|>\" }\n");
+    assert_eq!(watch.labels(), ["security"]);
+}
+
+#[test]
 fn nodes_are_offered_where_they_may_stand() {
     let top = world("mabuild 1\n<|>\n").labels();
     assert!(top.contains(&"image".to_owned()) && !top.contains(&"mabuild".to_owned()));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::complete::{Completion, CompletionKind, Completions, Cursor};
 use super::marks::NODES;
 use super::tree::{self, Entry, Node};
-use super::words::{args, prop};
+use super::words::args;
 use crate::decode::dockerfile::NODE;
 use crate::platform::Platform;
 use crate::schema::names::Source;
@@ -70,7 +70,7 @@ impl Cursor<'_> {
                 found.replace = rest.replace.clone();
                 self.values(node, Role::Names(NODES), &rest, found);
             }
-            Role::OneOf(words) => {
+            Role::OneOf(words) | Role::Suggests(words) => {
                 let given = self.given(node);
                 let words = words.iter().filter(|word| !given.iter().any(|given| given == *word));
                 found.items.extend(words.map(|word| item(CompletionKind::Word, word, spot)));
@@ -211,8 +211,7 @@ impl Cursor<'_> {
         let lets = world.all_declared(&[Noun::Let]);
         lets.iter().filter(|name| !axes.contains(*name)).for_each(|name| offer(name, "let"));
         let built = world.is_built(top);
-        let rootfs = world.setting(top, "rootfs");
-        let version = rootfs.and_then(|(file, node)| prop(&file.text, node, "version")).is_some();
+        let version = world.version(top).is_some();
         let known = |source: Source| match source {
             Source::Version => built && version,
             Source::Platform(_) | Source::Node => built,

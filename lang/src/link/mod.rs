@@ -205,6 +205,7 @@ impl Linker<'_> {
         // An image of a registry that a base declares is that base.
         for (at, (draft, _)) in self.bases.iter().enumerate() {
             if let BaseSource::Registry(source) = &draft.base.source
+                && source.follow.is_none()
                 && let Some(name) = source.reference.constant()
             {
                 let base = NodeRef::Base(BaseId(at as u32));

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::config::{
-    Base, BaseId, BaseSource, Build, Config, NodeRef, RegistryBase, Settings, Text,
+    Base, BaseId, BaseSource, Build, Config, Moves, NodeRef, RegistryBase, Settings, Text,
 };
 use crate::diag::Diagnostic;
 use crate::platform::Platform;
@@ -115,6 +115,7 @@ fn base(name: &str, span: Span) -> Base {
         implicit: true,
         platforms: Arc::from([]),
         source: BaseSource::Registry(source),
+        moves: Moves::default(),
         settings: Settings::default(),
         tags: vec![Text::literal("latest", span)],
         arch_tags: None,

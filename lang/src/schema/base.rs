@@ -1,19 +1,22 @@
 //! `base` and where bases come from.
 
 use super::node::{
-    ARCH_TAGS, CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, PLATFORMS, PUBLISH, STOP_SIGNAL, TAGS, TEST,
-    USER, VOLUME, WORKDIR,
+    ARCH_TAGS, CMD, ENTRYPOINT, ENV, EXPOSE, HOLD, LABEL, PIN, PLATFORMS, PUBLISH, STOP_SIGNAL,
+    TAGS, TEST, USER, VOLUME, WORKDIR,
 };
-use super::{Children, Kind, NO_ARGS, Noun, Props, Role};
+use super::{Children, Kind, NO_ARGS, Noun, Prop, Props, Role};
 use super::{at_least, exactly, leaf, prop, single};
 
 pub(super) static BASE: Kind = Kind {
     children: Children::Known(&[
         &ROOTFS,
         &DEBIAN,
+        &ALPINE,
         &REGISTRY,
         &OCI_LAYOUT,
         &FOLLOW,
+        &HOLD,
+        &PIN,
         &PLATFORMS,
         &TAGS,
         &ARCH_TAGS,
@@ -44,6 +47,9 @@ static ROOTFS: Kind = Kind {
             .of(Role::Path),
         prop("sha256", "digest of the archive, 64 hex digits"),
         prop("sha512", "digest of the archive, 128 hex digits"),
+        prop("signature", "path or address of a detached OpenPGP signature of the archive")
+            .of(Role::Path),
+        prop("signed-by", "file of the keys that may make the signature").of(Role::Path),
     ]),
     ..single(
         "rootfs",
@@ -53,46 +59,70 @@ static ROOTFS: Kind = Kind {
     )
 };
 
+const MIRROR: Prop = prop("mirror", "address of the archive");
+
 static DEBIAN: Kind = Kind {
     props: Props::Known(&[
-        prop("mirror", "address of the archive"),
+        MIRROR,
         prop("signed-by", "file of the keys that may sign the archive").of(Role::Path),
     ]),
     children: Children::Known(&[
         &VARIANT,
         &INCLUDE_PACKAGES,
+        &EXCLUDE_PACKAGES,
+        &RECOMMENDS,
         &COMPONENT,
         &UPDATES,
         &SECURITY,
         &TRIM,
+        &DEBIAN_REPOSITORY,
     ]),
     ..single(
         "debian",
-        "debian \"bookworm\" { variant \"extract\" }",
+        "debian \"bookworm\" { variant \"minbase\" }",
         exactly(1, "a suite"),
         "Packages of a Debian archive.",
     )
 };
 
+static ALPINE: Kind = Kind {
+    props: Props::Known(&[MIRROR, ALPINE_KEYS]),
+    children: Children::Known(&[&ALPINE_INCLUDE, &ALPINE_REPOSITORY]),
+    ..single(
+        "alpine",
+        "alpine \"3.20\" { include \"alpine-baselayout\" \"busybox\" }",
+        exactly(1, "a branch"),
+        "Packages of an Alpine archive: of a branch, `3.20` or `edge`, out of its `main` and `community`.",
+    )
+};
+
 /// What `variant` can name.
-pub(crate) const VARIANTS: &[&str] = &["extract", "minbase"];
+pub(crate) const VARIANTS: &[&str] = &["extract", "minbase", "standard", "minideb"];
 /// What `trim` can name.
 pub(crate) const TRIMS: &[&str] = &["docs", "locales"];
-/// What `follow` can name.
+/// What `follow` can name in place of a range of versions.
 pub(crate) const FOLLOWED: &[&str] = &["digest"];
 
 static VARIANT: Kind = single(
     "variant",
     "variant \"extract\"",
     exactly(1, "a variant").of(&[Role::OneOf(VARIANTS)]),
-    "`extract` unpacks the packages and runs none of their scripts; `minbase` sets up a system.",
+    "`extract` unpacks the named packages and runs none of their scripts; `minbase` sets up the essential and required packages and apt, `standard` those of priority standard and above, `minideb` a `minbase` that is trimmed for containers.",
 );
 static INCLUDE_PACKAGES: Kind = leaf(
     "include",
-    "include \"ca-certificates\"",
+    "include \"ca-certificates\" \"nginx=1.22.1-9\"",
     at_least(1, "packages"),
-    "More packages, with what they depend on.",
+    "More packages, `NAME` or `NAME=VERSION`, with what they depend on.",
 );
+static EXCLUDE_PACKAGES: Kind = leaf(
+    "exclude",
+    "exclude \"e2fsprogs\"",
+    at_least(1, "packages"),
+    "Packages that are kept out.",
+);
+static RECOMMENDS: Kind =
+    single("recommends", "recommends", NO_ARGS, "Also takes what the packages recommend.");
 static COMPONENT: Kind = leaf(
     "component",
     "component \"main\" \"contrib\"",
@@ -110,6 +140,44 @@ static TRIM: Kind = leaf(
     "Leaves documentation or translations out.",
 );
 
+static DEBIAN_REPOSITORY: Kind = Kind {
+    props: Props::Known(&[
+        prop("suite", "suite or codename of the archive; it has to be named"),
+        prop("signed-by", "file of the keys that may sign it; those of Debian when none is named")
+            .of(Role::Path),
+    ]),
+    children: Children::Known(&[&COMPONENT]),
+    ..leaf(
+        "repository",
+        "repository \"https://apt.example.org/debian\" suite=\"bookworm\" signed-by=\"keys/example.gpg\"",
+        exactly(1, "an address"),
+        "One more archive to take packages from.",
+    )
+};
+
+const ALPINE_KEYS: Prop =
+    prop("signed-by", "key file, or folder of such files, in place of the keys that are shipped")
+        .of(Role::Path);
+
+static ALPINE_INCLUDE: Kind = leaf(
+    "include",
+    "include \"alpine-baselayout\" \"busybox\"",
+    at_least(1, "packages"),
+    "What the system is to have, with what that depends on: `NAME`, `NAME=1.2-r0`, `NAME>1`, `NAME~1.2`, `NAME@TAG` out of a repository with that tag, or `!NAME` to keep a package out.",
+);
+static ALPINE_REPOSITORY: Kind = Kind {
+    props: Props::Known(&[
+        prop("tag", "what packages are named with to come out of it, `edge` in `nginx@edge`"),
+        ALPINE_KEYS,
+    ]),
+    ..leaf(
+        "repository",
+        "repository \"https://apk.example.org/packages\" tag=\"own\" signed-by=\"keys\"",
+        exactly(1, "an address or a name"),
+        "One more repository: an address without the architecture, or the name of one of the branch, `testing`.",
+    )
+};
+
 static OCI_LAYOUT: Kind = Kind {
     props: Props::Known(&[prop("ref", "name of the image in the layout")]),
     ..single(
@@ -124,19 +192,23 @@ static REGISTRY: Kind = single(
     "registry",
     "registry \"docker.io/library/debian:12\"",
     exactly(1, "a reference"),
-    "An image of a registry.",
+    "An image of a registry. With a range to `follow`, `{{version}}` stands in its tag.",
 );
 
 static FOLLOW: Kind = Kind {
-    props: Props::Known(&[prop(
-        "min-age",
-        "takes what is new only once it is this old: `3d`, `12h`",
-    )
-    .of(Role::Duration)]),
+    props: Props::Known(&[
+        prop("min-age", "takes what is new only once it is this old: `3d`, `12h`")
+            .of(Role::Duration),
+        prop(
+            "listing",
+            "path or address of what lists the versions of a `rootfs`: the index of a folder, or a `latest-releases.yaml`; the folder of the archive when none is named",
+        )
+        .of(Role::Path),
+    ]),
     ..single(
         "follow",
-        "follow \"digest\" min-age=\"3d\"",
-        exactly(1, "what to follow").of(&[Role::OneOf(FOLLOWED)]),
-        "How the base moves: with the `digest` of its tag.",
+        "follow \"3.20.*\" min-age=\"3d\"",
+        exactly(1, "what to follow").of(&[Role::Suggests(FOLLOWED)]),
+        "How the base moves: a `registry` with the `digest` of its tag; a `registry` or a `rootfs` with the highest version of a range, which `{{version}}` stands for.",
     )
 };

@@ -1,8 +1,8 @@
 //! `image` and `template`.
 
 use super::node::{
-    ARCH_TAGS, CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, PLATFORMS, PUBLISH, STOP_SIGNAL, TAGS, TEST,
-    USER, VOLUME, WORKDIR,
+    ARCH_TAGS, CMD, ENTRYPOINT, ENV, EXPOSE, HOLD, LABEL, PIN, PLATFORMS, PUBLISH, STOP_SIGNAL,
+    TAGS, TEST, USER, VOLUME, WORKDIR,
 };
 use super::steps::{ADD, COPY, FILE, MKDIR, PACKAGES, REMOVE, RUN, STEPS, SYMLINK};
 use super::{Children, Kind, NO_ARGS, Noun, Props, Role};
@@ -22,6 +22,9 @@ pub(super) static IMAGE: Kind = Kind {
         &ARG,
         &SECRET,
         &MODE,
+        &WATCH,
+        &HOLD,
+        &PIN,
         &STEPS,
         &ON_PLATFORM,
         &PLATFORMS,
@@ -169,6 +172,26 @@ static MODE: Kind = single(
     exactly(1, "a mode").of(&[Role::OneOf(MODES)]),
     "How foreign platforms are built: `emulate` runs under QEMU, `cross` runs nothing foreign, `native` needs a worker of the platform; `auto` takes what is there.",
 );
+
+/// What `watch` can name.
+pub(crate) const WATCHED: &[&str] = &["packages"];
+/// What `only` of `watch` can name.
+pub(crate) const WATCHED_ONLY: &[&str] = &["security"];
+
+static WATCH: Kind = Kind {
+    props: Props::Known(&[
+        prop("only", "counts newer packages of archives for security alone")
+            .of(Role::OneOf(WATCHED_ONLY)),
+        prop("every", "how long after one rebuild the next comes at the earliest: `7d`")
+            .of(Role::Duration),
+    ]),
+    ..single(
+        "watch",
+        "watch \"packages\" only=\"security\" every=\"7d\"",
+        exactly(1, "what to watch").of(&[Role::OneOf(WATCHED)]),
+        "Makes the image stale when the archives have newer versions of the packages that its own programs installed.",
+    )
+};
 
 static ON_PLATFORM: Kind = Kind {
     children: Children::Known(&[

@@ -14,7 +14,7 @@ mod steps;
 pub(crate) use base::{FOLLOWED, TRIMS, VARIANTS};
 pub(crate) use file::EVENTS;
 pub use file::FILE;
-pub(crate) use image::{MODES, is_dockerfile, is_from};
+pub(crate) use image::{MODES, WATCHED, WATCHED_ONLY, is_dockerfile, is_from};
 pub use names::{BUILTINS, Builtin};
 
 /// What a value may be.
@@ -37,6 +37,8 @@ pub enum Role {
     Plain,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// One of these words, or another text.
+    Suggests(&'static [&'static str]),
     /// Makes a name.
     Declares(Noun),
     /// Names something that is declared elsewhere.

@@ -17,7 +17,7 @@ pub struct Builtin {
 /// Where the value of a [`Builtin`] comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// The `version` of a base's root file system.
+    /// The `version` of a base's root file system, or what is found of a range to follow.
     Version,
     /// The name of the node that the text stands in.
     Node,
@@ -35,7 +35,11 @@ const fn builtin(name: &'static str, source: Source, doc: &'static str) -> Built
 
 /// All of them.
 pub static BUILTINS: [Builtin; 13] = [
-    builtin("version", Source::Version, "the `version` of the base's `rootfs`"),
+    builtin(
+        "version",
+        Source::Version,
+        "the `version` of the base's `rootfs`, or what `follow` finds",
+    ),
     builtin("image.name", Source::Node, "the name of the base or image"),
     of_platform("platform", PlatformField::Whole, "the whole platform, `linux/arm/v7`"),
     of_platform("platform.os", PlatformField::Os, "`linux`"),

@@ -87,6 +87,25 @@ pub(super) static STOP_SIGNAL: Kind = single(
     "The signal that stops a container.",
 );
 
+pub(super) static HOLD: Kind = Kind {
+    props: Props::Known(&[
+        prop("until", "the day it moves again, `2026-12-24`, or `2026-12-24T08:00:00+01:00`"),
+        prop("reason", "why, for those who read the plan"),
+    ]),
+    ..single(
+        "hold",
+        "hold until=\"2026-12-24\" reason=\"freeze\"",
+        NO_ARGS,
+        "Keeps what the lock says until a day; of an image, its packages and what it watches.",
+    )
+};
+pub(super) static PIN: Kind = single(
+    "pin",
+    "pin",
+    NO_ARGS,
+    "Keeps what the lock says until it is updated by its name; of an image, its packages and what it watches.",
+);
+
 pub(super) static TEST: Kind = Kind {
     props: Props::Known(&[prop(
         "file",

@@ -1,7 +1,7 @@
 //! `steps`: instructions.
 
 use super::node::{STEP_ENV, STEP_USER, STEP_WORKDIR};
-use super::{Args, Children, Kind, NO_ARGS, Noun, Prop, Props, Role};
+use super::{Args, Children, Kind, NO_ARGS, Noun, Prop, Props, Role, Type};
 use super::{at_least, between, exactly, leaf, prop, single};
 
 const CHOWN: Prop = prop("chown", "owner, `user[:group]`, names or numbers");
@@ -54,12 +54,17 @@ static ON_PLATFORM: Kind = Kind {
     )
 };
 
-pub(super) static PACKAGES: Kind = leaf(
-    "packages",
-    "packages \"nginx\" \"ca-certificates\"",
-    at_least(1, "packages"),
-    "Installs packages of the distribution that the image below is of.",
-);
+pub(super) static PACKAGES: Kind = Kind {
+    props: Props::Known(&[
+        prop("recommends", "`#true` also takes what they recommend").typed(Type::Boolean)
+    ]),
+    ..leaf(
+        "packages",
+        "packages \"nginx\" \"ca-certificates\"",
+        at_least(1, "packages"),
+        "Installs packages of the distribution that the image below is of: `NAME` or `NAME=VERSION`; on Alpine also `NAME>1`, `NAME~1.2` and `NAME@TAG`.",
+    )
+};
 pub(super) static COPY: Kind = Kind {
     props: Props::Known(&[
         prop("from", "node to copy from in place of the context")

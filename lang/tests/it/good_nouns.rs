@@ -218,10 +218,10 @@ fn bases_of_a_registry_and_of_debian() {
         other => panic!("{other:?}"),
     };
     assert_eq!(registry(0).reference.constant(), Some("golang:1.22-alpine"));
-    let age = |at: usize| registry(at).follow.as_ref().map(|follow| follow.min_age);
-    assert_eq!(age(0), Some(Some(Duration::from_secs(259_200))));
-    assert_eq!(age(1), Some(None));
-    assert_eq!((age(2), age(3)), (None, None));
+    let age = |at: usize| config.bases[at].moves.min_age;
+    assert_eq!(age(0), Some(Duration::from_secs(259_200)));
+    assert_eq!((age(1), age(2), age(3)), (None, None, None));
+    assert!((0..4).all(|at| registry(at).follow.is_none()), "a digest is no range");
     let debian = |at: usize| match &config.bases[at].source {
         BaseSource::Debian(debian) => debian,
         other => panic!("{other:?}"),
@@ -244,8 +244,7 @@ fn spans_stand_under_what_they_mean() {
     assert_eq!(at(worker.address.span), "\"tcp://n:1\"");
     let base = &loaded.config.bases[0];
     assert_eq!(at(base.arch_tags.unwrap()), "arch-tags");
-    let BaseSource::Registry(registry) = &base.source else { panic!("{base:?}") };
-    assert_eq!(at(registry.follow.as_ref().unwrap().span), "follow \"digest\" min-age=\"3d\"");
+    assert_eq!(base.moves.min_age, Some(Duration::from_secs(259_200)));
 }
 
 /// The words that the table allows as first argument of a node, by the names on the way to it.
@@ -279,12 +278,22 @@ fn every_word_of_the_table_is_read() {
         let trim = debian(&format!("variant \"extract\"; trim \"{word}\"")).trim;
         seen.push(format!("{:?}", trim[0].value));
     }
-    for word in words(&["base", "follow"]) {
+    let Role::Suggests(followed) =
+        FILE.child("base").unwrap().child("follow").unwrap().args.role(0)
+    else {
+        panic!("`follow` suggests nothing")
+    };
+    for word in followed {
         good(&format!("base \"b\" {{ registry \"debian\"; follow \"{word}\" }}"));
         seen.push((*word).to_owned());
     }
-    let all =
-        "Auto Emulate Cross Native Rebuilt Failed Published Extract Minbase Docs Locales digest";
+    for word in words(&["image", "watch"]) {
+        let body = image(&format!("steps {{ run \"x\" }}; watch \"{word}\"")).body.clone();
+        assert!(!body.watch.as_ref().unwrap().security);
+        seen.push((*word).to_owned());
+    }
+    let all = "Auto Emulate Cross Native Rebuilt Failed Published Extract Minbase Standard Minideb \
+               Docs Locales digest packages";
     assert_eq!(seen.join(" "), all);
 }
 

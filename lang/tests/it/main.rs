@@ -4,6 +4,7 @@
 
 mod bad;
 mod bad_builds;
+mod bad_moves;
 mod bad_nouns;
 mod bad_references;
 mod bad_variants;
@@ -12,6 +13,7 @@ mod format;
 mod good;
 mod good_nouns;
 mod hostile;
+mod moves;
 mod references;
 mod variants;
 
