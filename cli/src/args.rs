@@ -25,6 +25,7 @@ Examples:
   mabuild check                          show every mistake of mabuild.kdl
   mabuild graph plan                     show what a rebuild would do, and why
   mabuild graph rebuild                  bring every image up to date on all platforms
+  mabuild upstream check                 show what moved upstream, and what that makes stale
   mabuild graph dot | dot -Tsvg > g.svg  draw the graph
 
 Exit codes: 0 all is well, 1 a node failed, 2 bad usage or a bad file, 3 an upstream could not be
@@ -70,6 +71,9 @@ pub enum Command {
     /// Plan, rebuild, explain and draw the graph of images
     #[command(subcommand)]
     Graph(GraphCommand),
+    /// Ask upstreams what they serve now, and move the lock
+    #[command(subcommand)]
+    Upstream(UpstreamCommand),
     /// Build Dockerfiles, look at built images and take them out of the store
     #[command(subcommand)]
     Image(ImageCommand),
@@ -101,6 +105,14 @@ pub enum GraphCommand {
     Show(commands::show::Args),
     /// Ask which nodes need which, are stale, or have a tag
     Query(commands::query::Args),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UpstreamCommand {
+    /// Show what moved against the lock, and which images that makes stale
+    Check(commands::upstream_check::Args),
+    /// The same, and write the lock
+    Update(commands::upstream_update::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -152,9 +164,12 @@ pub struct PlanArgs {
     /// Build these even when nothing changed [without TARGET: all that is asked for]
     #[arg(long, value_name = "TARGET", num_args = 0..)]
     pub force: Option<Vec<String>>,
-    /// Use no network: upstreams are what the store remembers
+    /// Use no network: upstreams are what the lock says and the store remembers
     #[arg(long)]
     pub offline: bool,
+    /// Leave the lock as it is: what it lacks is an error
+    #[arg(long)]
+    pub locked: bool,
     /// Build images without their tests
     #[arg(long)]
     pub no_test: bool,

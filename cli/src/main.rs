@@ -14,6 +14,7 @@ mod lsp;
 mod planning;
 mod stop;
 mod term;
+mod upstream;
 
 use std::process::ExitCode;
 

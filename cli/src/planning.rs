@@ -20,6 +20,7 @@ pub fn request(
         platforms: target.platform.clone(),
         force: plan.forced(&target.targets),
         offline: plan.offline,
+        locked: plan.locked,
         store: context.store()?,
         ..RunRequest::default()
     })
@@ -38,7 +39,7 @@ pub fn status(
     target: &TargetArgs,
     offline: bool,
 ) -> Result<Planning, Stop> {
-    let plan = PlanArgs { force: None, offline, no_test: true };
+    let plan = PlanArgs { force: None, offline, locked: false, no_test: true };
     self::plan(context, project, &request(context, target, &plan)?)
 }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use mabuild_engine::facts::{FileFact, FileKind, FileSet, Match, PackagePin, Pin};
+use mabuild_engine::facts::{
+    DebianPin, DebianVariant, FileFact, FileKind, FileSet, Match, PackagePin, PackageSet, Pin,
+};
 use mabuild_engine::key::{Record, file_set_digest, key};
 use mabuild_engine::spec::{
     Arg, BuildSpec, Command, Copy, Healthcheck, Image, Input, Op, ParentDigest, Program, Run,
@@ -116,6 +118,7 @@ fn whole(span: Span) -> BuildSpec {
             user: Some("1:1".to_owned()),
             stop_signal: Some("SIGTERM".to_owned()),
         },
+        watched: Vec::new(),
     }
 }
 
@@ -125,6 +128,7 @@ fn plain(source: Source<mabuild_engine::spec::Built>) -> BuildSpec {
         source_date: None,
         stages: vec![Stage::of(Platform::parse("linux/amd64").unwrap(), source, Vec::new())],
         settings: Settings::default(),
+        watched: Vec::new(),
     }
 }
 
@@ -134,16 +138,22 @@ fn span(start: u32) -> Span {
 
 #[test]
 fn keys() {
-    let debian = Pin::Debian(vec![PackagePin {
+    let package = PackagePin {
         name: "busybox-static".to_owned(),
         version: "1:1.35.0-4".to_owned(),
         arch: "armhf".to_owned(),
         sha256: "c".repeat(64),
         size: 1,
-        location: "http://127.0.0.1/pool/b.deb".to_owned(),
-    }]);
-    let archive =
-        Pin::Archive { digest: format!("sha256:{}", "d".repeat(64)), location: "/x".to_owned() };
+        archive: 0,
+        path: "pool/b.deb".to_owned(),
+    };
+    let set = PackageSet { packages: vec![package], ..PackageSet::default() };
+    let debian = Pin::Debian(DebianPin { variant: DebianVariant::Extract, trim: Vec::new(), set });
+    let archive = Pin::Archive {
+        digest: format!("sha256:{}", "d".repeat(64)),
+        location: "/x".to_owned(),
+        version: None,
+    };
     let layout =
         Pin::Layout { manifest: format!("sha256:{}", "e".repeat(64)), path: "/x".to_owned() };
     let found: Vec<(&str, String)> = vec![

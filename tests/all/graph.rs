@@ -45,7 +45,7 @@ fn compare(name: &str, text: &str) {
 
 #[test]
 fn pictures_of_the_examples() {
-    for name in ["quickstart", "alpine", "fleet", "dockerfiles"] {
+    for name in ["quickstart", "alpine", "fleet", "dockerfiles", "minideb"] {
         let env = example(name);
         let dot = env.mabuild(&["graph", "dot"]).ok().stdout;
         compare(&format!("{name}/expected/graph.dot"), &dot);

@@ -382,7 +382,7 @@ image "tested" { from "root"; steps { copy "t.txt" "/t" }; test "runs" { run "x"
 image "dock" { dockerfile "Dockerfile" }
 image "ext" { from "ghcr.io/acme/base:1.2@sha256:DIGEST"; steps { file "/x" "y" } }
 image "short" { from "debian:12" }
-image "packed" { from "root"; steps { packages "x" } }
+image "packed" { from "scratch"; steps { packages "x" } }
 "#;
     env.write("mabuild.kdl", file.replace("DIGEST", &digest));
     env.write("root.tar", tree("1")).write("Dockerfile", "FROM root\nCOPY d.txt /d\n");
@@ -407,7 +407,7 @@ image "packed" { from "root"; steps { packages "x" } }
         assert_eq!(ext["axes"], json!({}));
     }
     variant(&document(&env, &["graph", "plan", "--what-if", "root"]));
-    // Two platforms of the image whose packages are not installed yet.
+    // Two platforms of the image whose packages have nothing to be installed on.
     let counts =
         |name: &str| document(&env, &["graph", "plan", "--what-if", name])["counts"].clone();
     assert_eq!(

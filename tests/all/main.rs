@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by a panic")]
 
 mod alpine;
+mod apk;
 mod badinput;
+mod debian;
 mod dockerfiles;
 mod drawing;
 mod fuzzed;
@@ -15,6 +17,7 @@ mod imagebuild;
 mod images;
 mod interrupt;
 mod lsp;
+mod moving;
 mod quickstart;
 mod readme;
 mod rebuild;

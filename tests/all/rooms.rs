@@ -26,7 +26,8 @@ const ENGINE: &[(&str, &[&str])] = &[
     ("exec", &["event", "facts", "key", "publish", "spec", "store"]),
     // An index is assembled and stored when its last member is done.
     ("run", &["event", "exec", "graph", "key", "plan", "publish", "spec", "store"]),
-    ("report", &["event", "graph", "key", "plan", "query", "spec"]),
+    // What moved upstream is told as the lock has it.
+    ("report", &["event", "facts", "graph", "key", "plan", "query", "spec"]),
     (
         "ops",
         &[
@@ -363,6 +364,8 @@ fn crates_depend_on_whom_they_may() {
                 "mabuild-oci",
                 "mabuild-registry",
                 "mabuild-sandbox",
+                // Serves archives to the unit tests of the trackers.
+                "mabuild-tests",
             ],
         ),
         ("cli", &["mabuild-engine", "mabuild-lang"]),

@@ -11,6 +11,7 @@ pub mod archive;
 pub mod browser;
 pub mod buildkit;
 pub mod cases;
+pub mod debian;
 pub mod env;
 pub mod fixture;
 pub mod flat;

@@ -2,7 +2,7 @@
 //! that fetches each file once per process.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
@@ -24,6 +24,8 @@ pub enum Answer {
     Reply(u16, Vec<(&'static str, String)>, Arc<Vec<u8>>),
     /// So many bytes of a body that was announced longer, then the end of the connection.
     Cut(Arc<Vec<u8>>, usize),
+    /// So many bytes of a body, then nothing until the client goes away.
+    Stall(Arc<Vec<u8>>, usize),
 }
 
 impl Answer {
@@ -116,13 +118,21 @@ fn serve(
                 stream.write_all(&body)?;
             }
         }
-        Answer::Cut(body, sent) => {
-            let head = format!("HTTP/1.1 200 X\r\nContent-Length: {}\r\n\r\n", body.len());
-            stream.write_all(head.as_bytes())?;
-            stream.write_all(&body[..sent])?;
+        Answer::Cut(body, sent) => part(&mut stream, &body, sent)?,
+        Answer::Stall(body, sent) => {
+            part(&mut stream, &body, sent)?;
+            stream.flush()?;
+            while reader.read(&mut [0; 64])? > 0 {}
         }
     }
     stream.flush()
+}
+
+/// Announces a whole body and sends the start of it.
+fn part(stream: &mut TcpStream, body: &[u8], sent: usize) -> std::io::Result<()> {
+    let head = format!("HTTP/1.1 200 X\r\nContent-Length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(&body[..sent])
 }
 
 /// The Debian mirror of this machine behind a relay, or the reason why there is none. What was

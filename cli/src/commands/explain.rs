@@ -45,7 +45,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
     }
     let project = context.open_untested(&args.project)?;
     let target = TargetArgs { targets: args.targets.clone(), platform: args.platform.clone() };
-    let plan = PlanArgs { force: None, offline: args.offline, no_test: true };
+    let plan = PlanArgs { force: None, offline: args.offline, locked: false, no_test: true };
     let request = planning::request(context, &target, &plan)?;
     match args.between.as_deref() {
         Some([from, to]) => between(context, args, &project, &request, (*from, *to)),

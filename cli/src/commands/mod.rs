@@ -21,8 +21,10 @@ pub mod show;
 pub mod store_du;
 pub mod store_gc;
 pub mod store_verify;
+pub mod upstream_check;
+pub mod upstream_update;
 
-use crate::args::{Command, GraphCommand, ImageCommand, StoreCommand};
+use crate::args::{Command, GraphCommand, ImageCommand, StoreCommand, UpstreamCommand};
 use crate::context::Context;
 use crate::stop::Stop;
 
@@ -44,6 +46,8 @@ pub fn run(context: &Context, command: Command) -> Result<(), Stop> {
         Command::Image(ImageCommand::Build(args)) => image_build::run(context, &args),
         Command::Image(ImageCommand::Export(args)) => image_export::run(context, &args),
         Command::Image(ImageCommand::Run(args)) => image_run::run(context, &args),
+        Command::Upstream(UpstreamCommand::Check(args)) => upstream_check::run(context, &args),
+        Command::Upstream(UpstreamCommand::Update(args)) => upstream_update::run(context, &args),
         Command::Store(StoreCommand::Du(args)) => store_du::run(context, &args),
         Command::Store(StoreCommand::Gc(args)) => store_gc::run(context, &args),
         Command::Store(StoreCommand::Verify(args)) => store_verify::run(context, &args),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use mabuild_engine::ops::{self, Cancel, Finished, Project};
+use mabuild_engine::ops::{self, Cancel, Finished, Project, RunRequest, Upstreams, Whose};
 use mabuild_engine::report::{self, words};
 
 use crate::args::{Jobs, PlanArgs, ProgressArg, ProjectArgs, TargetArgs};
@@ -12,11 +12,12 @@ use crate::planning;
 use crate::stop::{self, FAILED, Stop, USAGE};
 use crate::term::progress::{Form, Progress};
 use crate::term::{failures, interrupt};
+use crate::upstream;
 
 /// Arguments of `graph rebuild`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 all is up to date, 1 a node failed, 2 bad usage or a bad file, 3 an upstream could not\nbe reached, 130 interrupted.\n\nExamples:\n  mabuild graph rebuild\n  mabuild graph rebuild web --platform linux/amd64,linux/arm64\n  mabuild graph rebuild -k --report report.json     go on after failures, leave a report"
+    after_help = "Exit codes: 0 all is up to date, 1 a node failed, 2 bad usage or a bad file, 3 an upstream could not\nbe reached, 130 interrupted.\n\nExamples:\n  mabuild graph rebuild\n  mabuild graph rebuild web --platform linux/amd64,linux/arm64\n  mabuild graph rebuild --update                    follow upstreams first\n  mabuild graph rebuild -k --report report.json     go on after failures, leave a report"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -25,6 +26,13 @@ pub struct Args {
     pub plan: PlanArgs,
     #[command(flatten)]
     project: ProjectArgs,
+    /// Move the lock to what upstreams serve now before building, as `mabuild upstream update`
+    #[arg(short, long, conflicts_with_all = ["locked", "offline", "dry_run"])]
+    update: bool,
+    /// Build the targets twice, the second time without anything the store has, and fail where two
+    /// images come out; names the first file that differs
+    #[arg(long, conflicts_with = "dry_run")]
+    verify_reproducible: bool,
     /// Nodes worked on at once [default: one a processor]
     #[arg(short, long, value_name = "N")]
     jobs: Option<Jobs>,
@@ -77,8 +85,20 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
     if args.dry_run {
         return planning::show(context, &project, &request, false, false);
     }
+    let updated = match args.update {
+        true => Some(update(context, &project, &request)?),
+        false => None,
+    };
     request.jobs = args.jobs.map(Jobs::get);
     request.keep_going = args.keep_going;
+    request.verify = args.verify_reproducible;
+    if request.verify && request.force.is_empty() {
+        // What is up to date is built, too.
+        request.force = match request.targets.is_empty() {
+            true => vec!["*".to_owned()],
+            false => request.targets.clone(),
+        };
+    }
     let graph = &context.lowered(&project)?.graph;
     let cancel = Cancel::default();
     let progress = Progress::start(&context.terminal, form, graph, context.verbose);
@@ -87,7 +107,17 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
     progress.finish();
     let finished = finished.map_err(|e| context.failed(&e, Some(&project.loaded.sources)))?;
     show(context, args, &project, &finished)?;
-    stop::of_run(&finished.planning.plan, &finished.ends, &finished.summary)
+    stop::of_run(&finished.planning.plan, &finished.ends, &finished.summary)?;
+    updated.as_ref().map_or(Ok(()), upstream::failed)
+}
+
+/// Moves the lock first. What cannot be asked stays as it is in the lock, and the others go on.
+fn update(context: &Context, project: &Project, request: &RunRequest) -> Result<Upstreams, Stop> {
+    let terminal = &context.terminal;
+    let found = upstream::ask(context, project, request, Whose::Needed, true)?;
+    let news = upstream::news(&found);
+    terminal.say(&report::news_text(&news, context.verbose, terminal.err_style()));
+    Ok(found)
 }
 
 /// How progress is shown. None where events and the report would both go to standard output.

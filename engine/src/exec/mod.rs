@@ -12,6 +12,8 @@ use mabuild_lang::source::Span;
 use mabuild_sandbox::CancelHandle;
 
 use crate::event::{FailureKind, Phases};
+use crate::facts::{Archive, PackagePin};
+use crate::key::{Key, Value, hash_fields};
 use crate::spec::BuildSpec;
 
 /// What came of a build.
@@ -142,12 +144,30 @@ pub struct Knobs {
     pub private: Arc<Private>,
     /// Whether steps run again although their layers are in the store.
     pub fresh: bool,
+    /// Sets what is made apart from what is in the store already, so that all is made anew; none to
+    /// share it.
+    pub apart: Option<Arc<str>>,
+}
+
+impl Knobs {
+    /// The name that something made under a key has in the store.
+    pub fn place(&self, key: Key) -> Key {
+        match &self.apart {
+            None => key,
+            Some(word) => {
+                let fields = [("word", Value::Text(word)), ("key", Value::Digest(&key.0))];
+                hash_fields("apart", &fields)
+            }
+        }
+    }
 }
 
 /// What an executor needs from outside, already verified when it arrives.
 pub trait Supply: Send + Sync {
     /// A file of a pinned digest (`sha256:…`, `sha512:…`), as a path in the store or on disk.
     fn file(&self, digest: &str, location: &str) -> Result<PathBuf, Fault>;
+    /// The file of a pinned package out of its archive, as a path in the store.
+    fn package(&self, archive: &Archive, package: &PackagePin) -> Result<PathBuf, Fault>;
     /// Brings an image of a registry, whose manifest digest is pinned, into the store's layout.
     fn image(&self, manifest: &str, location: &str) -> Result<(), Fault>;
     /// A static emulator that runs programs of a platform on this machine.
@@ -158,4 +178,6 @@ pub trait Supply: Send + Sync {
 pub trait Executor: Send + Sync {
     /// Builds one spec into the store.
     fn execute(&self, spec: &BuildSpec, knobs: &Knobs) -> Outcome;
+    /// The first thing that differs between two images of the store, by their manifests.
+    fn difference(&self, one: &str, other: &str) -> Result<String, Fault>;
 }

@@ -1,13 +1,24 @@
 //! What is known of the world outside: files of contexts and upstreams. Values only; whoever
 //! finds them out is in `track`.
 
+mod archive;
+pub mod lock;
 mod names;
+mod upstream;
 mod wild;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use archive::{
+    AlpineArchive, Archive, ArchiveKeys, DebianArchive, Distro, Family, Installed, PackagePin,
+    PackageSet, ReleasePin,
+};
 pub use names::{name_of, text_of};
+pub use upstream::{
+    AlpineAsk, AlpinePin, DebianAsk, DebianPin, DebianVariant, Follow, PackagesAsk, PackagesPin,
+    Pin, Trim, UpstreamAsk, VERSION,
+};
 pub use wild::{Wild, has_wildcard, unescaped};
 
 /// Files that a step reads from outside.
@@ -141,100 +152,6 @@ pub enum FileKind {
     },
 }
 
-/// An upstream as the file asks for it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum UpstreamAsk {
-    /// A root file system archive.
-    Rootfs {
-        /// Absolute path or http(s) address.
-        location: String,
-        /// Absolute path or address of the checksum file.
-        checksums: Option<String>,
-        /// Digest given in the file, `sha256:…` or `sha512:…`.
-        digest: Option<String>,
-    },
-    /// Packages of a Debian archive.
-    Debian(DebianAsk),
-    /// An image of an OCI layout.
-    OciLayout {
-        /// Absolute folder.
-        path: String,
-        /// Name in its index.
-        reference: Option<String>,
-        /// Platform in normal form.
-        platform: String,
-    },
-    /// An image of a registry.
-    Registry {
-        /// Complete reference, `docker.io/library/debian:12`.
-        reference: String,
-        /// Platform in normal form.
-        platform: String,
-    },
-}
-
-/// Packages of a Debian archive as the file asks for them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct DebianAsk {
-    /// Suite or codename.
-    pub suite: String,
-    /// Mirror when the file names one.
-    pub mirror: Option<String>,
-    /// Absolute path of the keys when the file names some.
-    pub signed_by: Option<String>,
-    /// Archive areas.
-    pub components: Vec<String>,
-    /// Packages.
-    pub include: Vec<String>,
-    /// Debian architecture.
-    pub arch: String,
-}
-
-/// An upstream, pinned to content.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Pin {
-    /// A root file system archive.
-    Archive {
-        /// `sha256:…` or `sha512:…` of the archive.
-        digest: String,
-        /// Path or address it is read from. Not part of the key.
-        location: String,
-    },
-    /// Packages of a Debian archive, sorted by name.
-    Debian(Vec<PackagePin>),
-    /// An image of an OCI layout.
-    Layout {
-        /// Manifest digest for the platform.
-        manifest: String,
-        /// Folder it is read from. Not part of the key.
-        path: String,
-    },
-    /// An image of a registry.
-    Registry {
-        /// Manifest digest for the platform.
-        manifest: String,
-        /// Complete reference it is pulled by. Not part of the key.
-        location: String,
-    },
-}
-
-/// One Debian package, pinned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PackagePin {
-    /// Name.
-    pub name: String,
-    /// Version.
-    pub version: String,
-    /// Debian architecture, or `all`.
-    pub arch: String,
-    /// sha256 of the .deb in hex.
-    pub sha256: String,
-    /// Size of the .deb in bytes. Not part of the key.
-    pub size: u64,
-    /// Address of the .deb. Not part of the key.
-    pub location: String,
-}
-
 /// All facts of a run.
 #[derive(Debug, Default)]
 pub struct Facts {
@@ -260,6 +177,17 @@ impl Facts {
     /// Records what an upstream is.
     pub fn put_upstream(&mut self, ask: UpstreamAsk, answer: Result<Arc<Pin>, FactError>) {
         self.upstreams.insert(ask, answer);
+    }
+
+    /// Takes over what others hold; theirs counts.
+    pub fn extend(&mut self, other: Self) {
+        self.files.extend(other.files);
+        self.upstreams.extend(other.upstreams);
+    }
+
+    /// Whether an upstream was asked.
+    pub fn knows_upstream(&self, ask: &UpstreamAsk) -> bool {
+        self.upstreams.contains_key(ask)
     }
 
     /// Whether anything could not be found out.

@@ -12,7 +12,10 @@ mod hasher;
 mod ops;
 mod record;
 
-use crate::facts::{FileFact, FileKind, FileSet, PackagePin, Pin};
+use crate::facts::{
+    AlpineArchive, AlpinePin, Archive, ArchiveKeys, DebianArchive, DebianPin, DebianVariant,
+    Family, FileFact, FileKind, FileSet, PackagePin, PackageSet, PackagesPin, Pin, Trim,
+};
 use crate::spec::{BuildSpec, ParentDigest, Phase, Settings, Source, Spec, Stage, Step};
 
 pub use diff::{Change, diff};
@@ -193,7 +196,7 @@ pub(crate) fn walk<P>(
 ) where
     P: Phase<Files = std::sync::Arc<FileSet>, Upstream = std::sync::Arc<Pin>>,
 {
-    let Spec { platform, source_date, stages, settings } = spec;
+    let Spec { platform, source_date, stages, settings, watched } = spec;
     let root = Name::ROOT;
     sink.field(&root.field("platform"), Value::Text(&platform.to_string()));
     let date = source_date.map_or(Value::Unset, Value::Number);
@@ -210,6 +213,7 @@ pub(crate) fn walk<P>(
         }
     }
     walk_settings(settings, &root, sink);
+    texts_of_pairs(watched, &root.field("watched"), sink);
 }
 
 fn walk_stage<P>(
@@ -243,22 +247,95 @@ fn walk_stage<P>(
 
 fn walk_pin(pin: &Pin, root: &Name<'_>, sink: &mut dyn Sink) {
     match pin {
-        Pin::Archive { digest, location: _ } => {
+        Pin::Archive { digest, location: _, version: _ } => {
             sink.field(&root.field("archive"), Value::Text(digest));
         }
-        Pin::Debian(packages) => {
-            let list = root.field("packages");
-            for package in packages {
-                let PackagePin { name, version, arch, sha256, size: _, location: _ } = package;
-                let at = list.field(name);
-                sink.field(&at.field("version"), Value::Text(version));
-                sink.field(&at.field("architecture"), Value::Text(arch));
-                sink.field(&at.field("sha256"), Value::Text(sha256));
+        Pin::Debian(DebianPin { variant, trim, set }) => {
+            let name = match variant {
+                // The archives leave no trace in a system that is unpacked only.
+                DebianVariant::Extract => None,
+                DebianVariant::Minbase => Some("minbase"),
+                DebianVariant::Standard => Some("standard"),
+                DebianVariant::Minideb => Some("minideb"),
+            };
+            if let Some(name) = name {
+                sink.field(&root.field("debian"), Value::Text(name));
+                walk_archives(&set.archives, root, sink);
             }
+            for (at, trim) in trim.iter().enumerate() {
+                let word = match trim {
+                    Trim::Docs => "docs",
+                    Trim::Locales => "locales",
+                };
+                sink.field(&root.field("trim").at(at), Value::Text(word));
+            }
+            walk_packages(set, root, sink);
+        }
+        Pin::Alpine(AlpinePin { arch, world, set }) => {
+            sink.field(&root.field("alpine"), Value::Text(arch));
+            texts(world, &root.field("world"), sink);
+            walk_archives(&set.archives, root, sink);
+            walk_packages(set, root, sink);
+        }
+        Pin::Packages(PackagesPin { family, names, set, below: _ }) => {
+            if let Some(family) = family {
+                let family = match family {
+                    Family::Debian => "debian",
+                    Family::Alpine => "alpine",
+                };
+                sink.field(&root.field("family"), Value::Text(family));
+            }
+            texts(names, &root.field("names"), sink);
+            walk_packages(set, root, sink);
         }
         // What an image is does not depend on where it comes from.
         Pin::Layout { manifest, path: _ } | Pin::Registry { manifest, location: _ } => {
             sink.field(&root.field("manifest"), Value::Text(manifest));
+        }
+    }
+}
+
+fn walk_packages(set: &PackageSet, root: &Name<'_>, sink: &mut dyn Sink) {
+    let PackageSet { archives: _, releases: _, packages } = set;
+    let list = root.field("packages");
+    for package in packages {
+        let PackagePin { name, version, arch, sha256, size: _, archive: _, path: _ } = package;
+        let at = list.field(name);
+        sink.field(&at.field("version"), Value::Text(version));
+        sink.field(&at.field("architecture"), Value::Text(arch));
+        sink.field(&at.field("sha256"), Value::Text(sha256));
+    }
+}
+
+/// The archives that a system is configured with.
+fn walk_archives(archives: &[Archive], root: &Name<'_>, sink: &mut dyn Sink) {
+    let list = root.field("archives");
+    for (at, archive) in archives.iter().enumerate() {
+        let name = list.at(at);
+        let keys = match archive {
+            Archive::Debian(DebianArchive { uri, suite, components, keys }) => {
+                sink.field(&name.field("suite"), Value::Text(suite));
+                sink.field(&name.field("uri"), uri.as_deref().map_or(Value::Unset, Value::Text));
+                texts(components, &name.field("components"), sink);
+                keys
+            }
+            Archive::Alpine(AlpineArchive { uri, path, tag, keys }) => {
+                sink.field(&name.field("path"), Value::Text(path));
+                sink.field(&name.field("uri"), uri.as_deref().map_or(Value::Unset, Value::Text));
+                sink.field(&name.field("tag"), tag.as_deref().map_or(Value::Unset, Value::Text));
+                keys
+            }
+        };
+        match keys {
+            // A file was read when the archive was pinned; its path is that of one machine.
+            ArchiveKeys::Distribution | ArchiveKeys::File(_) => {}
+            ArchiveKeys::Given(keys) => {
+                for (file, bytes) in keys {
+                    let digest = blake3::hash(bytes);
+                    let name = name.field("keys");
+                    sink.field(&name.field(file), Value::Digest(digest.as_bytes()));
+                }
+            }
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Name, ParentWalk, Sink, Value, texts, texts_of_pairs, walk_file};
+use super::{Name, ParentWalk, Sink, Value, texts, texts_of_pairs, walk_file, walk_pin};
 use crate::facts::{FileSet, Pin};
 use crate::spec::{
-    Arg, Bound, Command, Copy, Healthcheck, Image, Input, Mount, Mounted, Op, Phase, Program, Run,
-    Sharing,
+    Arg, Bound, Command, Copy, Healthcheck, Image, Input, Mount, Mounted, Op, Packages, Phase,
+    Program, Run, Sharing,
 };
 
 /// Where fields go, and how parents are named.
@@ -41,6 +41,12 @@ where
             }
             Op::Remove { paths } => self.list("remove", "paths", paths, name),
             Op::Run(run) => self.run(run, name),
+            Op::Packages(packages) => {
+                // What was asked for is in the pin, too.
+                let Packages { names: _, from } = &**packages;
+                self.text(name, "packages");
+                walk_pin(from, name, self.sink);
+            }
             Op::Env(pairs) => self.pairs("env", pairs, name),
             Op::Label(pairs) => self.pairs("label", pairs, name),
             Op::Workdir(path) => self.one("workdir", "path", path, name),

@@ -1,6 +1,7 @@
 //! Config × platforms to the graph and, node by node, to specs whose facts are still open.
 //! The only reader of the language's `Config`.
 
+mod bases;
 mod dockerfile;
 mod refuse;
 mod steps;
@@ -8,21 +9,41 @@ mod steps;
 use std::borrow::Cow;
 use std::path::{Component, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use mabuild_lang::config::{
-    Base, BaseSource, Build, Config, ContextSource, Image, Mode, Named, NodeRef, Secret,
-    SecretSource, Step as ConfigStep, StepOp, Test, Text, overlay_args,
+    Base, Build, Config, ContextSource, Image, Mode, Named, NodeRef, Secret, SecretSource,
+    Step as ConfigStep, StepOp, Test, Text, overlay_args,
 };
 use mabuild_lang::platform::Platform;
 use mabuild_lang::source::{Span, Spanned};
 
-use crate::facts::{DebianAsk, ImageFacts, UpstreamAsk};
+use crate::facts::{Distro, ImageFacts};
 use crate::graph::{Builder, Cycle, EdgeKind, Graph, NodeId, Part, ThingId, ThingKind, Variant};
 use crate::spec::{Asked, AskedSpec, Source, Spec, Stage, Step};
 use steps::{Read, Render};
 
 /// Says what is known of an image that a node stands on.
-pub type Below<'a> = &'a dyn Fn(NodeId) -> Option<Arc<ImageFacts>>;
+pub trait Below {
+    /// Its config, as far as an expansion asks for it; none while that is not known.
+    fn image(&self, node: NodeId) -> Option<Arc<ImageFacts>>;
+    /// Its distribution; none while that is not known. The error says why it cannot be told.
+    fn distro(&self, node: NodeId) -> Option<Result<Arc<Distro>, String>>;
+}
+
+/// Knows nothing of any image.
+#[derive(Clone, Copy, Debug)]
+pub struct Unknown;
+
+impl Below for Unknown {
+    fn image(&self, _: NodeId) -> Option<Arc<ImageFacts>> {
+        None
+    }
+
+    fn distro(&self, _: NodeId) -> Option<Result<Arc<Distro>, String>> {
+        None
+    }
+}
 
 /// A config with its graph.
 #[derive(Clone, Debug)]
@@ -194,13 +215,35 @@ impl Lowered {
 
     /// The spec of a platform node, facts still open; none for an index. What `below` does not
     /// know of a parent is taken for empty, which only matters to what a Dockerfile expands.
-    pub fn spec(&self, node: NodeId, below: Below<'_>) -> Option<Result<AskedSpec, LowerError>> {
+    pub fn spec(&self, node: NodeId, below: &dyn Below) -> Option<Result<AskedSpec, LowerError>> {
         let Part::On(number) = self.graph.node(node).part else { return None };
         let platform = self.graph.platforms().get(number as usize)?;
         Some(match self.declared(self.graph.node(node).thing)? {
             Declared::Base(base) => self.base(base, platform),
             Declared::Image(image) => self.image(image, platform, number, below),
         })
+    }
+
+    /// When a node moves with its upstream.
+    pub fn moves(&self, node: NodeId) -> Moves {
+        let moves = match self.declared(self.graph.node(node).thing) {
+            Some(Declared::Base(base)) => &base.moves,
+            Some(Declared::Image(image)) => &image.body.moves,
+            None => return Moves::default(),
+        };
+        let hold = moves.hold.as_ref().map(|hold| hold.value.clone());
+        Moves { min_age: moves.min_age, hold, pinned: moves.pin.is_some() }
+    }
+
+    /// Which newer packages make a node stale; none where no one watches them.
+    pub fn watch(&self, node: NodeId) -> Option<Watch> {
+        match self.declared(self.graph.node(node).thing) {
+            Some(Declared::Image(image)) => {
+                let watch = image.body.watch.as_ref()?;
+                Some(Watch { security: watch.security, every: watch.every })
+            }
+            _ => None,
+        }
     }
 
     /// The secrets that an image declares: their names, and where their values are.
@@ -232,48 +275,14 @@ impl Lowered {
     fn base(&self, base: &Base, platform: &Platform) -> Result<AskedSpec, LowerError> {
         self.tests(&base.tests)?;
         let r = Render { platform, values: &[] };
-        let ask = match &base.source {
-            BaseSource::Rootfs(rootfs) => UpstreamAsk::Rootfs {
-                location: self.located(&base.folder, &r.text(&rootfs.location)?),
-                checksums: r
-                    .option(&rootfs.checksums)?
-                    .map(|text| self.located(&base.folder, &text)),
-                digest: r.option(&rootfs.digest)?,
-            },
-            BaseSource::Debian(debian) => {
-                refuse::debian(debian)?;
-                UpstreamAsk::Debian(DebianAsk {
-                    suite: r.text(&debian.suite)?,
-                    mirror: r.option(&debian.mirror)?,
-                    signed_by: r
-                        .option(&debian.signed_by)?
-                        .map(|text| self.located(&base.folder, &text)),
-                    components: r.list(&debian.components)?,
-                    include: r.list(&debian.include)?,
-                    arch: platform.debian().map(str::to_owned).ok_or_else(|| LowerError {
-                        message: format!("Debian has no architecture for {platform}"),
-                        span: debian.span,
-                    })?,
-                })
-            }
-            BaseSource::Registry(registry) => {
-                refuse::registry(registry)?;
-                UpstreamAsk::Registry {
-                    reference: mabuild_lang::reference::normal(&r.text(&registry.reference)?),
-                    platform: platform.to_string(),
-                }
-            }
-            BaseSource::OciLayout(layout) => UpstreamAsk::OciLayout {
-                path: self.located(&base.folder, &r.text(&layout.path)?),
-                reference: r.option(&layout.reference)?,
-                platform: platform.to_string(),
-            },
-        };
+        let located = |text: &str| self.located(&base.folder, text);
+        let ask = bases::ask(base, &r, &located)?;
         Ok(Spec {
             platform: platform.clone(),
             source_date: self.surroundings.source_date,
             stages: vec![Stage::of(platform.clone(), Source::Upstream(ask), Vec::new())],
             settings: r.settings(&base.settings)?,
+            watched: Vec::new(),
         })
     }
 
@@ -282,7 +291,7 @@ impl Lowered {
         image: &Image,
         platform: &Platform,
         number: u16,
-        below: Below<'_>,
+        below: &dyn Below,
     ) -> Result<AskedSpec, LowerError> {
         let r = Render { platform, values: &image.values };
         let body = &*image.body;
@@ -301,7 +310,7 @@ impl Lowered {
                 settings.unlisted = std::mem::take(&mut settings.labels);
                 self.recipe(build, image, &r, &args, below)?
             }
-            None => vec![self.steps(image, &r, &args, number)?],
+            None => vec![self.steps(image, &r, &args, number, below)?],
         };
         refuse::programs(&body.mode, &stages, &self.surroundings.native)?;
         Ok(Spec {
@@ -309,6 +318,7 @@ impl Lowered {
             source_date: self.surroundings.source_date,
             stages,
             settings,
+            watched: Vec::new(),
         })
     }
 
@@ -319,6 +329,7 @@ impl Lowered {
         r: &Render<'_>,
         args: &[(Spanned<Arc<str>>, Text)],
         number: u16,
+        below: &dyn Below,
     ) -> Result<Stage<Asked>, LowerError> {
         let body = &*image.body;
         let here = |only: &[Spanned<Platform>]| only.iter().any(|p| p.value == *r.platform);
@@ -327,19 +338,33 @@ impl Lowered {
             found.ok_or_else(|| lacks(r.platform, span))
         };
         let context = self.context(image, r)?;
-        let read = Read { image, args, context, parent: &parent };
-        let mut steps = Vec::with_capacity(body.steps.len());
-        for step in &body.steps {
-            if step.only.as_ref().is_none_or(|only| here(only))
-                && let Some(op) = r.op(&step.op, step.span, &read)?
-            {
-                steps.push(Step { span: step.span, text: None, op });
-            }
-        }
         let source = match &image.from {
             Some(from) => Source::Parent(parent(from.value, from.span)?),
             None => Source::Scratch,
         };
+        let mut steps = Vec::with_capacity(body.steps.len());
+        let chosen = body.steps.iter().filter(|step| step.only.as_ref().is_none_or(|o| here(o)));
+        let chosen: Vec<&ConfigStep> = chosen.collect();
+        let packages = chosen.iter().find(|step| matches!(step.op, StepOp::Packages { .. }));
+        let distro = match (packages, &source) {
+            (None, _) => None,
+            (Some(step), Source::Parent(parent)) => below
+                .distro(*parent)
+                .transpose()
+                .map_err(|message| LowerError { message, span: step.span })?,
+            (Some(step), _) => {
+                return Err(LowerError {
+                    message: "`packages` needs an image below that has a distribution".to_owned(),
+                    span: step.span,
+                });
+            }
+        };
+        let read = Read { image, args, context, distro, parent: &parent };
+        for step in chosen {
+            if let Some(op) = r.op(&step.op, step.span, &read, &steps)? {
+                steps.push(Step { span: step.span, text: None, op });
+            }
+        }
         Ok(Stage::of(r.platform.clone(), source, steps))
     }
 
@@ -350,7 +375,7 @@ impl Lowered {
         image: &Image,
         r: &Render<'_>,
         args: &[(Spanned<Arc<str>>, Text)],
-        below: Below<'_>,
+        below: &dyn Below,
     ) -> Result<Vec<Stage<Asked>>, LowerError> {
         let body = &*image.body;
         let mut given = Vec::with_capacity(args.len());
@@ -418,6 +443,26 @@ impl Lowered {
         }
         out.to_string_lossy().into_owned()
     }
+}
+
+/// When a node moves with its upstream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Moves {
+    /// How old what is new has to be before it is taken.
+    pub min_age: Option<Duration>,
+    /// The time before which it does not move, in seconds since 1970, and why.
+    pub hold: Option<(i64, Option<String>)>,
+    /// Whether it moves only when it is updated by its name.
+    pub pinned: bool,
+}
+
+/// Which newer packages make an image stale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Whether only packages of archives for security count.
+    pub security: bool,
+    /// How long after one rebuild the next one comes at the earliest.
+    pub every: Option<Duration>,
 }
 
 /// Where the value of a secret is.

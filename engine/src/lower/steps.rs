@@ -8,11 +8,11 @@ use mabuild_lang::config::{
 use mabuild_lang::platform::Platform;
 use mabuild_lang::source::{Span, Spanned};
 
-use super::{LowerError, refuse};
-use crate::facts::{ContextAsk, FilesAsk};
+use super::LowerError;
+use crate::facts::{ContextAsk, Distro, FilesAsk, PackagesAsk, UpstreamAsk};
 use crate::graph::NodeId;
 use crate::spec::{
-    Arg, Asked, Command, Copy, Image as ImageRef, Input, Op, Program, Run, Settings,
+    Arg, Asked, Command, Copy, Image as ImageRef, Input, Op, Packages, Program, Run, Settings, Step,
 };
 
 /// What a `copy` or `add` reads from outside: addresses one by one, the rest together.
@@ -55,6 +55,8 @@ pub(super) struct Read<'a> {
     pub args: &'a [(Spanned<Arc<str>>, Text)],
     /// The build context, absolute.
     pub context: Arc<str>,
+    /// What the image below is, as far as that is known.
+    pub distro: Option<Arc<Distro>>,
     /// The node of a reference on the platform.
     pub parent: &'a dyn Fn(NodeRef, Span) -> Result<NodeId, LowerError>,
 }
@@ -115,17 +117,35 @@ impl Render<'_> {
         })))
     }
 
-    /// The instruction; none for an argument that has no value.
+    /// The instruction, after others; none for an argument that has no value.
     pub fn op(
         &self,
         op: &StepOp,
         span: Span,
         read: &Read<'_>,
+        before: &[Step<Asked>],
     ) -> Result<Option<Op<Asked>>, LowerError> {
         Ok(Some(match op {
             StepOp::Copy(copy) => self.copy(copy, false, span, read)?,
             StepOp::Add(copy) => self.copy(copy, true, span, read)?,
-            StepOp::Packages { .. } => return Err(refuse::later("`packages`", span)),
+            StepOp::Packages { names, recommends } => {
+                let names = self.list(names)?;
+                let mut ask = PackagesAsk {
+                    below: read.distro.clone(),
+                    names: names.clone(),
+                    recommends: *recommends,
+                };
+                // What earlier steps install has to go together with it.
+                let earlier = before.iter().rev().find_map(|step| match &step.op {
+                    Op::Packages(packages) => Some(&packages.from),
+                    _ => None,
+                });
+                if let Some(UpstreamAsk::Packages(earlier)) = earlier {
+                    ask.names.splice(0..0, earlier.names.iter().cloned());
+                    ask.recommends |= earlier.recommends;
+                }
+                Op::Packages(Box::new(Packages { from: UpstreamAsk::Packages(ask), names }))
+            }
             StepOp::Arg { name, default } => {
                 let given = read.args.iter().find(|(n, _)| n.value == name.value);
                 match given.map(|(_, value)| value).or(default.as_ref()) {

@@ -8,6 +8,7 @@ mod files;
 mod history;
 pub mod images;
 mod init;
+mod lockfile;
 mod oneoff;
 mod planning;
 mod private;
@@ -16,6 +17,7 @@ mod rebuild;
 pub mod shell;
 pub mod stores;
 mod supply;
+mod upstream;
 mod what_if;
 
 use std::collections::BTreeMap;
@@ -29,10 +31,12 @@ pub use crate::run::Cancel;
 pub use files::Disk;
 pub use history::{Comparison, RunName, RunRow, between, runs};
 pub use init::{InitError, InitRequest, Initialised, init};
+pub use lockfile::LOCK;
 pub use oneoff::{Dockerfile, NamedContext, OneOff, OneProject, open_one};
 pub use planning::{Explained, Planning, explain, plan};
 pub use project::{Formatted, MAIN, Project, ProjectRequest, find_file, format, open, vars};
 pub use rebuild::{Finished, rebuild};
+pub use upstream::{Upstreams, Waiting, Whose, upstream};
 pub use what_if::{What, what_if};
 
 /// What the caller knows of the machine and the moment.
@@ -61,8 +65,12 @@ pub struct RunRequest {
     pub force: Vec<String>,
     /// Whether the network may not be used.
     pub offline: bool,
+    /// Whether the lock stays as it is: what it lacks is an error.
+    pub locked: bool,
     /// Whether steps run again although their layers are in the store.
     pub fresh: bool,
+    /// Whether what is built is built twice to see whether the same comes out.
+    pub verify: bool,
     /// Names that the targets get in the store, `NAME:TAG`, in place of those of their tags.
     pub names: Option<Vec<String>>,
     /// Secrets and agents given by the caller; they count for every image that names them.

@@ -106,7 +106,8 @@ pub fn open_one(env: &Env, one: &OneOff) -> Result<OneProject, OpError> {
     let lowered = lowered(env, &loaded, &root, one.network)?;
     // A Dockerfile of another folder is another project, and so is one that is used elsewhere.
     let name = format!("{} with {}", file.display(), context.display());
-    let project = Project { main: PathBuf::from(path), root, name, loaded, lowered };
+    let project =
+        Project { main: PathBuf::from(path), root, name, loaded, lowered, is_locked: false };
     Ok(OneProject { project, image, flags })
 }
 

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use super::drafts::Drafts;
-use super::{Env, ErrorKind, OpError, Project, RunRequest};
+use super::drafts::{Drafts, Locking};
+use super::{Env, ErrorKind, OpError, Project, RunRequest, lockfile};
 use crate::event::{Event, Listener};
 use crate::graph::{Graph, NodeId, Selection, select};
 use crate::key::{Key, Record};
@@ -22,6 +22,8 @@ pub struct Planning {
     pub plan: Plan,
     /// The spec of each platform node.
     pub specs: Arc<dyn Specs>,
+    /// The same, with what they found out.
+    pub(super) drafts: Arc<Drafts>,
     /// Nodes that are built even when nothing changed.
     pub forced: HashSet<NodeId>,
 }
@@ -111,8 +113,12 @@ pub(super) fn plan_in(
         true => HashSet::new(),
         false => chosen(graph, &request.force, request)?.targets.into_iter().collect(),
     };
-    let specs: Arc<dyn Specs> =
-        Arc::new(Drafts::new(lowered, &selection, &project.name, store, tracking));
+    let locking = match project.is_locked {
+        true => Locking::keep(lockfile::read(project)?, request.locked),
+        false => Locking::default(),
+    };
+    let drafts = Drafts::new(lowered, &selection, &project.name, store, tracking, locking);
+    let specs = Arc::new(drafts);
     let history = Remembered { store, project: &project.name };
     let plan = make_plan(
         graph,
@@ -123,7 +129,7 @@ pub(super) fn plan_in(
             forced: &|node| forced.contains(&node),
         },
     );
-    Ok(Planning { selection, plan, specs, forced })
+    Ok(Planning { selection, plan, specs: specs.clone(), drafts: specs, forced })
 }
 
 /// The adapters that look at the world outside; what they download is told to the listener.

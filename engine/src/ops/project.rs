@@ -41,6 +41,8 @@ pub struct Project {
     pub loaded: Loaded,
     /// The graph; none when the file has errors.
     pub lowered: Option<Arc<Lowered>>,
+    /// Whether a lock lies beside the main file.
+    pub is_locked: bool,
 }
 
 impl Project {
@@ -88,7 +90,14 @@ pub fn open(env: &Env, request: &ProjectRequest) -> Result<Project, OpError> {
     let loaded = mabuild_lang::load(&file, &disk, &vars);
     let id = std::fs::canonicalize(&main).unwrap_or_else(|_| main.clone());
     let lowered = lowered(env, &loaded, &root, true)?;
-    Ok(Project { main, root, name: id.to_string_lossy().into_owned(), loaded, lowered })
+    Ok(Project {
+        main,
+        root,
+        name: id.to_string_lossy().into_owned(),
+        loaded,
+        lowered,
+        is_locked: true,
+    })
 }
 
 /// The graph of what was loaded; none where it has errors. Relative paths start at `root`;

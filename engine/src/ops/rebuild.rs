@@ -11,12 +11,13 @@ use mabuild_oci::{Descriptor, Digest, media_type};
 use super::planning::{chosen, lowered, plan_in, tracking};
 use super::private::Given;
 use super::supply::Outside;
-use super::{Env, ErrorKind, OpError, Planning, Project, RunRequest};
+use super::{Env, ErrorKind, OpError, Planning, Project, RunRequest, lockfile};
 use crate::event::{End, Event, Listener, Phases, Summary};
 use crate::exec::Supply;
 use crate::exec::native::{Native, host_arch};
 use crate::graph::{Graph, NodeId, Part};
 use crate::key::{Key, Record};
+use crate::lower::Unknown;
 use crate::plan::{Action, Plan, Planned, resolve};
 use crate::run::driver::{Driven, drive};
 use crate::run::machine::Limits;
@@ -49,6 +50,7 @@ pub fn rebuild(
     let tracking = Arc::new(tracking(env, request, &store, Some(&listener))?);
     emulator_early(project, request, &store, &tracking)?;
     let planning = plan_in(project, request, &store, &tracking)?;
+    write_lock(project, &planning)?;
     let graph = &lowered(project)?.graph;
     let number = store.run_begin(&project.name, env.now).map_err(OpError::store)?;
     if planning.plan.is_clean() {
@@ -63,10 +65,13 @@ pub fn rebuild(
         listener.event(&Event::Ended(summary.clone()));
         return Ok(Finished { planning, ends: HashMap::new(), summary });
     }
-    let outside = Outside { tracking: tracking.clone() };
+    let lock = project.is_locked.then(|| lockfile::path(project));
+    let outside = Outside { tracking: tracking.clone(), lock };
     let order = Order { env, project, request, number };
     let (driven, phases) = run(&order, &store, outside, &planning, &listener, cancel)?;
     let Driven { ends, mut summary } = driven;
+    // What stands on images that are new was chosen only now.
+    write_lock(project, &planning)?;
     finish(&order, &store, graph, &planning, &ends)?;
     summary.phases = phases;
     summary.downloaded = tracking.downloaded();
@@ -74,6 +79,16 @@ pub fn rebuild(
     end(&store, env, number, &summary)?;
     listener.event(&Event::Ended(summary.clone()));
     Ok(Finished { planning, ends, summary })
+}
+
+/// Writes down what the run found out that the lock lacked.
+fn write_lock(project: &Project, planning: &Planning) -> Result<(), OpError> {
+    let drafts = &planning.drafts;
+    drafts.lock_files();
+    match drafts.locking().changed() {
+        Some(lock) => lockfile::write(project, lowered(project)?, lock),
+        None => Ok(()),
+    }
 }
 
 /// What a node is now; none where it failed or was not tried.
@@ -132,6 +147,7 @@ fn run(
         forced: planning.forced.clone(),
         private: Arc::new(Given::new(env, lowered(project)?, request)),
         fresh: request.fresh,
+        verify: request.verify,
         phases: Mutex::new(Phases::default()),
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -185,12 +201,12 @@ fn emulator_early(
     let lowered = lowered(project)?;
     let selection = chosen(&lowered.graph, &request.targets, request)?;
     let foreign = selection.needed.iter().find_map(|node| {
-        let spec = lowered.spec(*node, &|_| None)?.ok()?;
+        let spec = lowered.spec(*node, &Unknown)?.ok()?;
         let is_foreign = |p: &&Platform| !qemu::runs_natively(host_arch(), &p.os, &p.arch);
         spec.runs().find(is_foreign).cloned()
     });
     if let Some(platform) = foreign {
-        let outside = Outside { tracking: tracking.clone() };
+        let outside = Outside { tracking: tracking.clone(), lock: None };
         std::thread::spawn(move || {
             // The step that needs the emulator asks again and reports what is wrong.
             let _ = outside.emulator(&platform);

@@ -68,7 +68,8 @@ pub fn shell(
     let tracking = Arc::new(tracking(env, &run, &store, None)?);
     let overlay = env.vars.get("MABUILD_OVERLAY").is_none_or(|v| v != "0");
     let host = mabuild_sandbox::probe();
-    let native = Native::new(store.clone(), Arc::new(Outside { tracking }), host, 1, overlay);
+    let native =
+        Native::new(store.clone(), Arc::new(Outside { tracking, lock: None }), host, 1, overlay);
     let mut shell = match &request.at {
         ShellAt::Point(name) => {
             let mut shell = native.point(name).map_err(wrong)?;

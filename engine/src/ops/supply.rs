@@ -9,12 +9,14 @@ use mabuild_lang::platform::Platform;
 use crate::event::FailureKind;
 use crate::exec::native::host_arch;
 use crate::exec::{Fault, Supply};
-use crate::facts::FactError;
+use crate::facts::{Archive, FactError, PackagePin};
 use crate::track::Tracking;
 
 /// Brings files and emulators over the network or from disk.
 pub(super) struct Outside {
     pub tracking: Arc<Tracking>,
+    /// The lock that says what is brought; none where there is none.
+    pub lock: Option<PathBuf>,
 }
 
 fn fault(error: FactError) -> Fault {
@@ -22,13 +24,39 @@ fn fault(error: FactError) -> Fault {
     Fault::new(kind, error.message)
 }
 
+impl Outside {
+    /// The fault of something that an upstream does not serve any more, with the line of the lock
+    /// that asks for it. `digest` is `sha256:…` or `sha512:…`.
+    fn missing(&self, error: FactError, digest: &str) -> Fault {
+        let mut fault = fault(error);
+        let line = self.lock.as_ref().filter(|_| fault.kind == FailureKind::Upstream);
+        let text = line.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+        let found = text.lines().enumerate().find(|(_, line)| line.contains(digest));
+        if let (Some(path), Some((at, line))) = (&self.lock, found) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let node = line.split(' ').next().unwrap_or_default();
+            fault.message.push_str(&format!(
+                "; {name}:{} asks for it, and `mabuild upstream update {node}` moves that to what \
+                 is served now",
+                at + 1
+            ));
+        }
+        fault
+    }
+}
+
 impl Supply for Outside {
     fn file(&self, digest: &str, location: &str) -> Result<PathBuf, Fault> {
-        self.tracking.fetch(digest, location).map_err(fault)
+        self.tracking.fetch(digest, location).map_err(|e| self.missing(e, digest))
+    }
+
+    fn package(&self, archive: &Archive, package: &PackagePin) -> Result<PathBuf, Fault> {
+        let digest = format!("sha256:{}", package.sha256);
+        self.tracking.fetch_package(archive, package).map_err(|e| self.missing(e, &digest))
     }
 
     fn image(&self, manifest: &str, location: &str) -> Result<(), Fault> {
-        self.tracking.pull(manifest, location).map_err(fault)
+        self.tracking.pull(manifest, location).map_err(|e| self.missing(e, manifest))
     }
 
     fn emulator(&self, platform: &Platform) -> Result<PathBuf, Fault> {

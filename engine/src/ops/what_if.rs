@@ -11,8 +11,9 @@ use rayon::prelude::*;
 
 use super::planning::{chosen, lowered, tracking};
 use super::{Env, ErrorKind, OpError, Project, RunRequest};
-use crate::facts::{ContextAsk, Facts, FilesAsk, UpstreamAsk, Wild};
+use crate::facts::{ArchiveKeys, ContextAsk, Facts, FilesAsk, UpstreamAsk, Wild};
 use crate::graph::{EdgeKind, Graph, NodeId, SelectError, select};
+use crate::lower::Unknown;
 use crate::plan::{Blast, Past, Seed, blast};
 use crate::spec::AskedSpec;
 use crate::store::Store;
@@ -106,7 +107,7 @@ fn file_seeds(
     let lowered = lowered(project)?;
     let found: Vec<(NodeId, Option<AskedSpec>)> = nodes
         .par_iter()
-        .filter_map(|node| Some((*node, lowered.spec(*node, &|_| None)?.ok())))
+        .filter_map(|node| Some((*node, lowered.spec(*node, &Unknown)?.ok())))
         .collect();
     let refused = found.iter().filter(|(_, spec)| spec.is_none()).count();
     let specs: Vec<(NodeId, AskedSpec)> =
@@ -229,14 +230,26 @@ impl Wanted<'_> {
             UpstreamAsk::Rootfs { location, .. } if is(location) => Some(true),
             // The node is made of what these vouch for, not of them.
             UpstreamAsk::Rootfs { checksums, .. } => option(checksums).then_some(false),
-            UpstreamAsk::Debian(debian) => option(&debian.signed_by).then_some(false),
+            UpstreamAsk::Debian(debian) => {
+                let mut keys = debian.archives.iter().map(|archive| &archive.keys);
+                keys.any(|keys| signed(keys, &is)).then_some(false)
+            }
+            UpstreamAsk::Alpine(alpine) => {
+                let mut keys = alpine.archives.iter().map(|archive| &archive.keys);
+                keys.any(|keys| signed(keys, &is)).then_some(false)
+            }
             UpstreamAsk::OciLayout { path, .. } => {
                 let folder = absolute(Path::new(path));
                 self.path.starts_with(folder).then_some(false)
             }
-            UpstreamAsk::Registry { .. } => None,
+            UpstreamAsk::Registry { .. } | UpstreamAsk::Packages(_) => None,
         }
     }
+}
+
+/// Whether keys are read from a file.
+fn signed(keys: &ArchiveKeys, is: &dyn Fn(&str) -> bool) -> bool {
+    matches!(keys, ArchiveKeys::File(path) if is(path))
 }
 
 /// Whether a source of a `copy`, a path or a pattern, names a path or a folder above it.

@@ -4,7 +4,7 @@ use mabuild_lang::platform::Platform;
 use mabuild_lang::source::{FileId, Span};
 
 use super::*;
-use crate::facts::{PackagePin, Pin};
+use crate::facts::{DebianPin, DebianVariant, PackagePin, PackageSet, Pin};
 use crate::graph::{Builder, EdgeKind, ThingKind, select};
 use crate::spec::{Command, Op, Run, Settings, Source, Spec, Stage, Step};
 
@@ -53,18 +53,23 @@ fn spec(source: Source<crate::spec::Draft>, run: &str) -> DraftSpec {
         source_date: None,
         stages: vec![Stage::of(platform, source, vec![step])],
         settings: Settings::default(),
+        watched: Vec::new(),
     }
 }
 
 fn pin(version: &str) -> Source<crate::spec::Draft> {
-    Source::Upstream(Arc::new(Pin::Debian(vec![PackagePin {
+    let package = PackagePin {
         name: "busybox".into(),
         version: version.into(),
         arch: "amd64".into(),
         sha256: format!("{version}-sum"),
         size: 1,
-        location: "http://one.example/x.deb".into(),
-    }])))
+        archive: 0,
+        path: "pool/x.deb".into(),
+    };
+    let set = PackageSet { packages: vec![package], ..PackageSet::default() };
+    let variant = DebianVariant::Extract;
+    Source::Upstream(Arc::new(Pin::Debian(DebianPin { variant, trim: Vec::new(), set })))
 }
 
 impl World {
@@ -198,9 +203,9 @@ fn the_place_a_package_is_fetched_from_and_spans_are_in_no_key() {
     w.build(&|n| format!("sha256:{n}"));
     let mut moved = spec(pin("1"), "");
     if let Source::Upstream(pin) = &mut moved.stages[0].source
-        && let Pin::Debian(packages) = Arc::make_mut(pin)
+        && let Pin::Debian(debian) = Arc::make_mut(pin)
     {
-        packages[0].location = "http://two.example/y.deb".into();
+        debian.set.packages[0].path = "pool/y.deb".into();
     }
     moved.stages[0].steps[0].span.start = 17;
     w.specs.insert(w.at("base"), Ok(moved));

@@ -22,6 +22,7 @@ pub mod schema;
 mod show;
 mod summary;
 mod svg;
+mod upstream;
 mod variant;
 pub mod view;
 mod what_if;
@@ -41,6 +42,7 @@ pub use reference::{reference_json, reference_markdown, reference_node};
 pub use show::{graph_json, tree};
 pub use summary::{run_json, run_text};
 pub use svg::{SvgOptions, svg};
+pub use upstream::{News, news_json, news_markdown, news_text};
 pub use view::{By, View, ViewOptions};
 pub use what_if::{WhatIf, what_if_json, what_if_text};
 

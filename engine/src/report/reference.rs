@@ -201,6 +201,7 @@ fn of(role: Role) -> String {
     match role {
         Role::Plain | Role::Declares(_) => String::new(),
         Role::OneOf(words) => format!(": `{}`", words.join("`, `")),
+        Role::Suggests(words) => format!(": `{}`, or another text", words.join("`, `")),
         Role::Names(nouns) => {
             let nouns: Vec<&str> = nouns.iter().map(|noun| noun.word()).collect();
             format!(": the name of a {}", nouns.join(" or "))
@@ -256,6 +257,7 @@ fn role(role: Role) -> Value {
     match role {
         Role::Plain => json!("plain"),
         Role::OneOf(words) => json!({"oneOf": words}),
+        Role::Suggests(words) => json!({"suggests": words}),
         Role::Declares(noun) => json!({"declares": noun.word()}),
         Role::Names(nouns) => {
             json!({"names": nouns.iter().map(|noun| noun.word()).collect::<Vec<_>>()})

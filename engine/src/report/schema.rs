@@ -12,6 +12,8 @@ pub const EXPLAIN: &str = include_str!("schema/explain-1.json");
 pub const BETWEEN: &str = include_str!("schema/between-1.json");
 /// Of `graph runs --format json`.
 pub const RUNS: &str = include_str!("schema/runs-1.json");
+/// Of `upstream check --format json` and `upstream update --format json`.
+pub const UPSTREAM: &str = include_str!("schema/upstream-1.json");
 
 #[cfg(test)]
 mod tests {

@@ -79,6 +79,7 @@ fn draft(graph: &Graph, node: NodeId, edited: bool) -> DraftSpec {
             user: edited.then(|| "nobody".to_owned()),
             ..Settings::default()
         },
+        watched: Vec::new(),
     }
 }
 

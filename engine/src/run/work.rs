@@ -14,6 +14,7 @@ use crate::graph::{Graph, NodeId, Part};
 use crate::key::{Key, Record, key};
 use crate::plan::{SpecError, Specs, index_key, resolve};
 use crate::publish::assemble;
+use crate::spec::BuildSpec;
 use crate::store::{At, BuildRow, ResultKind, ResultRow, Store};
 
 /// Gives what only the steps of a node may see.
@@ -46,6 +47,8 @@ pub struct Shared {
     pub private: Arc<dyn Privates>,
     /// Whether steps run again although their layers are in the store.
     pub fresh: bool,
+    /// Whether each node is built twice to see whether the same comes out.
+    pub verify: bool,
     /// Busy time by phase, summed over all nodes.
     pub phases: Mutex<Phases>,
 }
@@ -137,8 +140,9 @@ fn platform(
         progress: progress.clone(),
         private,
         fresh: shared.fresh,
+        apart: None,
     };
-    let built = match shared.executor.execute(&spec, &knobs) {
+    let built = match twice(shared, &spec, &knobs, &name) {
         Outcome::Done(built) => built,
         Outcome::Cancelled => return End::Cancelled,
         Outcome::Failed(fault) => {
@@ -165,6 +169,37 @@ fn platform(
         },
         Err(e) => failed(Fault::environment(e.to_string()), vec![], None),
     }
+}
+
+/// Builds a spec; where that is asked for once more, apart from all that is in the store already, to
+/// see whether the same comes out.
+fn twice(shared: &Shared, spec: &BuildSpec, knobs: &Knobs, name: &str) -> Outcome {
+    let first = match shared.executor.execute(spec, knobs) {
+        Outcome::Done(built) => built,
+        other => return other,
+    };
+    if !shared.verify {
+        return Outcome::Done(first);
+    }
+    let apart = Some(format!("{} {name}", shared.run).into());
+    let second = match shared.executor.execute(spec, &Knobs { apart, ..knobs.clone() }) {
+        Outcome::Done(built) => built,
+        other => return other,
+    };
+    if second.digest == first.digest {
+        return Outcome::Done(first);
+    }
+    let difference = shared.executor.difference(&first.digest, &second.digest);
+    Outcome::Failed(difference.map_or_else(
+        |fault| fault,
+        |what| {
+            Fault::step(format!(
+                "it is not reproducible: built twice, two images came out ({} and {}); the first \
+                 thing that differs is {what}",
+                first.digest, second.digest
+            ))
+        },
+    ))
 }
 
 /// What a build took, as the store remembers it.

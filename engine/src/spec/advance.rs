@@ -1,6 +1,8 @@
 //! A spec from one phase to the next.
 
-use super::{Bound, Copy, Image, Input, Mount, Mounted, Op, Phase, Run, Source, Spec, Stage, Step};
+use super::{
+    Bound, Copy, Image, Input, Mount, Mounted, Op, Packages, Phase, Run, Source, Spec, Stage, Step,
+};
 
 /// Answers one kind of open place.
 type Answer<'a, From, To, E> = &'a mut dyn FnMut(From) -> Result<To, E>;
@@ -21,14 +23,14 @@ impl<P: Phase> Spec<P> {
         mut files: impl FnMut(P::Files) -> Result<T::Files, E>,
         mut upstream: impl FnMut(P::Upstream) -> Result<T::Upstream, E>,
     ) -> Result<Spec<T>, E> {
-        let Self { platform, source_date, stages, settings } = self;
+        let Self { platform, source_date, stages, settings, watched } = self;
         let mut answers =
             Answers { parent: &mut parent, files: &mut files, upstream: &mut upstream };
         let mut out = Vec::with_capacity(stages.len());
         for stage in stages {
             out.push(answers.stage(stage)?);
         }
-        Ok(Spec { platform, source_date, stages: out, settings })
+        Ok(Spec { platform, source_date, stages: out, settings, watched })
     }
 
     /// The parents that the spec names, in order, with repetitions.
@@ -50,15 +52,18 @@ impl<P: Phase> Spec<P> {
 
     /// The upstreams that the spec names.
     pub fn upstreams(&self) -> impl Iterator<Item = &P::Upstream> {
-        self.stages.iter().filter_map(|stage| match &stage.source {
-            Source::Upstream(upstream) => Some(upstream),
-            _ => None,
+        self.stages.iter().flat_map(|stage| {
+            let below = match &stage.source {
+                Source::Upstream(upstream) => Some(upstream),
+                _ => None,
+            };
+            below.into_iter().chain(stage.steps.iter().filter_map(|step| step.op.upstream()))
         })
     }
 
     /// Whether a program is run, and for which platform.
     pub fn runs(&self) -> impl Iterator<Item = &mabuild_lang::platform::Platform> {
-        let runs = |stage: &&Stage<P>| stage.steps.iter().any(|s| matches!(s.op, Op::Run(_)));
+        let runs = |stage: &&Stage<P>| stage.steps.iter().any(|step| step.op.runs());
         self.stages.iter().filter(runs).map(|stage| &stage.platform)
     }
 }
@@ -122,6 +127,19 @@ impl<P: Phase> Op<P> {
         }))
     }
 
+    /// Whether a program of the stage's platform is run.
+    pub fn runs(&self) -> bool {
+        matches!(self, Self::Run(_) | Self::Packages(_))
+    }
+
+    /// The upstream that the instruction reads.
+    fn upstream(&self) -> Option<&P::Upstream> {
+        match self {
+            Self::Packages(packages) => Some(&packages.from),
+            _ => None,
+        }
+    }
+
     /// The files from outside that the instruction reads.
     pub fn files(&self) -> impl Iterator<Item = &P::Files> {
         let copied = self.inputs().iter().filter_map(|input| match input {
@@ -155,6 +173,10 @@ impl<P: Phase, T: Phase, E> Answers<'_, P, T, E> {
         Ok(match op {
             Op::Copy(copy) => Op::Copy(Box::new(self.copy(*copy)?)),
             Op::Run(run) => Op::Run(Box::new(self.run(*run)?)),
+            Op::Packages(packages) => {
+                let Packages { names, from } = *packages;
+                Op::Packages(Box::new(Packages { names, from: (self.upstream)(from)? }))
+            }
             Op::File { path, content, owner, mode } => Op::File { path, content, owner, mode },
             Op::Mkdir { paths, owner, mode } => Op::Mkdir { paths, owner, mode },
             Op::Symlink { target, path } => Op::Symlink { target, path },

@@ -51,6 +51,7 @@ impl<P: Phase> Op<P> {
                 };
                 ("run", words)
             }
+            Self::Packages(packages) => ("packages", list(&packages.names)),
             Self::Env(of) => ("env", pairs(of)),
             Self::Label(of) => ("label", pairs(of)),
             Self::Workdir(path) => ("workdir", vec![path.clone()]),

@@ -84,6 +84,9 @@ pub struct Spec<P: Phase> {
     pub stages: Vec<Stage<P>>,
     /// What the image config says on top.
     pub settings: Settings,
+    /// Newer packages that its programs are to be run again for: name and version. Each moves
+    /// the key and has every `run` done anew.
+    pub watched: Vec<(String, String)>,
 }
 
 /// Instructions on a ground.
@@ -162,6 +165,8 @@ pub enum Op<P: Phase> {
     },
     /// Runs a program.
     Run(Box<Run<P>>),
+    /// Installs packages of the distribution below, with what they need.
+    Packages(Box<Packages<P>>),
     /// Sets variables.
     Env(Vec<(String, String)>),
     /// Sets the working directory and makes it.
@@ -190,6 +195,15 @@ pub enum Op<P: Phase> {
     Onbuild(String),
     /// Sets the author.
     Maintainer(String),
+}
+
+/// A `packages`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Packages<P: Phase> {
+    /// What is asked for, for messages and the history.
+    pub names: Vec<String>,
+    /// What is installed.
+    pub from: P::Upstream,
 }
 
 /// A build argument.

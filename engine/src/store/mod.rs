@@ -13,6 +13,7 @@ mod error;
 mod files;
 mod gc;
 mod history;
+mod image_files;
 mod known;
 mod locks;
 mod memo;

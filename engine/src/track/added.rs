@@ -7,8 +7,8 @@ use mabuild_oci::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::http::{Condition, Downloaded, Expected, mask};
-use super::{Shared, git};
-use crate::facts::{FileFact, FileKind, FileSet, GitAsk, Match};
+use super::{Shared, doubtful, git, local, wrong};
+use crate::facts::{FactError, FileFact, FileKind, FileSet, GitAsk, Match};
 use crate::key::file_set_digest;
 
 /// Kind of the notes of addresses, and their form.
@@ -37,13 +37,8 @@ pub(super) async fn file(
 ) -> Result<FileSet, String> {
     let name = file_name(source)?;
     let digest = match checksum {
-        Some(checksum) => {
-            let digest = Digest::parse(checksum).map_err(|e| e.to_string())?;
-            let expected = Expected { digest, size: None };
-            shared.download(source, expected).await.map_err(|e| e.message)?;
-            digest
-        }
-        None => served(shared, source, &name).await?,
+        Some(checksum) => written(shared, source, checksum).await.map_err(|e| e.message)?,
+        None => served(shared, source).await.map_err(|e| e.message)?,
     };
     let store = shared.store.clone();
     let hashed = tokio::task::spawn_blocking(move || {
@@ -69,8 +64,25 @@ fn set(root: PathBuf, found: Match) -> FileSet {
     FileSet { root, digest: file_set_digest(&matches), matches, fetched: true }
 }
 
-/// The digest of what an address serves now; the file is in the store.
-async fn served(shared: &Arc<Shared>, source: &str, name: &str) -> Result<Digest, String> {
+/// Brings the file of a checksum into the store, from an address that may have moved on.
+async fn written(shared: &Arc<Shared>, source: &str, checksum: &str) -> Result<Digest, FactError> {
+    let digest = local::digest(checksum)?;
+    let expected = Expected { digest, size: None };
+    let name = file_name(source).map_err(wrong)?;
+    let got = shared.download_as(source, expected, &name).await;
+    got.map_err(|mut e| {
+        // What is served in its place is named where there is something.
+        if matches!(e.status, Some(404 | 410)) {
+            e.message.push_str(&format!("; {checksum} is written down for it"));
+        }
+        FactError::from(e)
+    })?;
+    Ok(digest)
+}
+
+/// The digest of what an address serves now; the file is in the store. It is asked for on
+/// condition that it changed; without a network it is what was served last.
+pub(super) async fn served(shared: &Arc<Shared>, source: &str) -> Result<Digest, FactError> {
     let store = &shared.store;
     let note = store.memo(NOTES, source);
     let note = note.and_then(|text| serde_json::from_str::<Note>(&text).ok());
@@ -88,21 +100,23 @@ async fn served(shared: &Arc<Shared>, source: &str, name: &str) -> Result<Digest
         last_modified: note.last_modified.clone(),
     });
     let condition = condition.unwrap_or_default();
-    let progress = shared.progress(name);
-    let got = shared.client.download_any(source, condition, store, &*progress).await;
-    match (got.map_err(|e| e.message)?, known) {
+    let name = file_name(source).map_err(wrong)?;
+    let progress = shared.progress(&name);
+    match (shared.client.download_any(source, condition, store, &*progress).await?, known) {
         (Downloaded::NotModified, Some((digest, _))) => Ok(digest),
         (Downloaded::NotModified, None) => {
-            Err(format!("{} was not asked conditionally, but answers 304", mask(source)))
+            let source = mask(source);
+            Err(doubtful(format!("{source} was not asked conditionally, but answers 304")))
         }
         (Downloaded::New { digest, condition }, _) => {
             let Condition { etag, last_modified } = condition;
             let note = Note { form: FORM, digest: digest.to_string(), etag, last_modified };
-            let text = serde_json::to_string(&note).map_err(|e| e.to_string())?;
+            let text = serde_json::to_string(&note).map_err(|e| wrong(e.to_string()))?;
             let (store, source) = (store.clone(), source.to_owned());
-            let kept =
-                tokio::task::spawn_blocking(move || store.put_memo(NOTES, &source, &text)).await;
-            kept.map_err(|e| e.to_string())?.map_err(|e| e.to_string())?;
+            local::blocking(move || {
+                store.put_memo(NOTES, &source, &text).map_err(|e| wrong(e.to_string()))
+            })
+            .await?;
             Ok(digest)
         }
     }
@@ -123,12 +137,14 @@ fn file_name(address: &str) -> Result<String, String> {
     }
 }
 
-fn decoded(path: &str) -> String {
-    let mut out = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
+/// A text of an address with its percent signs resolved; a broken one stays.
+pub(super) fn decoded(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
     while let Some((byte, after)) = rest.split_first() {
         let digits = after.get(..2).filter(|_| *byte == b'%');
-        let value = digits.and_then(|digits| {
+        let value = digits.filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        let value = value.and_then(|digits| {
             let text = std::str::from_utf8(digits).ok()?;
             u8::from_str_radix(text, 16).ok()
         });
@@ -142,7 +158,7 @@ fn decoded(path: &str) -> String {
 pub(super) async fn repository(shared: &Arc<Shared>, ask: &GitAsk) -> Result<FileSet, String> {
     let (shared, ask) = (shared.clone(), ask.clone());
     let done = tokio::task::spawn_blocking(move || {
-        let folder = git::checkout(&shared, &ask)?;
+        let folder = git::checkout(&shared, &ask).map_err(|e| e.message)?;
         let root = folder.to_str().ok_or("the store is in a folder that is not UTF-8")?;
         let mut files = shared.contexts.whole(root)?;
         shared.contexts.remember();

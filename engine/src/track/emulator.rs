@@ -12,7 +12,7 @@ use mabuild_oci::layer::{Content, Entry, EntryKind, Limits, read_tar};
 
 use super::local::blocking;
 use super::{Shared, upstream, wrong};
-use crate::facts::{DebianAsk, FactError};
+use crate::facts::{ArchiveKeys, DebianArchive, DebianAsk, DebianVariant, FactError, PackageSet};
 use crate::store::Store;
 
 /// Suites in which the packages of `emulator_package` have static programs, in its order.
@@ -59,17 +59,26 @@ async fn take(
     suite: &str,
     package: &str,
 ) -> Result<(String, PathBuf), FactError> {
-    let ask = DebianAsk {
+    let archive = DebianArchive {
+        uri: None,
         suite: suite.to_owned(),
-        mirror: None,
-        signed_by: None,
         components: vec!["main".to_owned()],
-        include: vec![package.to_owned()],
-        arch: host.to_owned(),
+        keys: ArchiveKeys::Distribution,
     };
-    let pins = upstream::debian(shared, ask).await?;
-    let pin = pins.into_iter().next().ok_or_else(|| wrong(format!("{suite} has no {package}")))?;
-    let deb = shared.fetch(&format!("sha256:{}", pin.sha256), &pin.location).await?;
+    let ask = DebianAsk {
+        arch: host.to_owned(),
+        archives: vec![archive],
+        variant: DebianVariant::Extract,
+        include: vec![package.to_owned()],
+        exclude: Vec::new(),
+        recommends: false,
+        trim: Vec::new(),
+    };
+    let PackageSet { archives, packages, .. } = upstream::debian(shared, ask).await?;
+    let pin = packages.into_iter().next();
+    let pin = pin.ok_or_else(|| wrong(format!("{suite} has no {package}")))?;
+    let archive = archives.first().ok_or_else(|| wrong(format!("{suite} is of no archive")))?;
+    let deb = shared.fetch_package(archive, &pin).await?;
     let store = shared.store.clone();
     blocking(move || {
         let bad = |e: String| wrong(format!("cannot unpack {} {}: {e}", pin.name, pin.version));

@@ -1,18 +1,22 @@
 //! Files of git repositories, fetched with the `git` of this machine, one commit deep. Nothing of
 //! this machine's configuration of git counts, and nobody is asked for a password.
 
+use std::io::Read;
 use std::path::{Component, Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
-use super::Shared;
 use super::http::mask;
-use crate::facts::GitAsk;
+use super::references::{Commit, References, is_hash};
+use super::{Shared, doubtful, wrong};
+use crate::facts::{FactError, GitAsk};
 use crate::key::{Value, hash_fields};
 
 /// How a repository may be reached, where the environment says nothing else.
 const PROTOCOLS: &str = "http:https:ssh:git";
 /// Kind of the notes of what a reference was when it was last asked for.
 const NOTES: &str = "git-reference";
+/// The most that git may print, in bytes: a line for each of a million references.
+const LARGEST: u64 = 64 << 20;
 /// Variables that reach git.
 const VARIABLES: [&str; 10] = [
     "PATH",
@@ -27,52 +31,45 @@ const VARIABLES: [&str; 10] = [
     "SSL_CERT_FILE",
 ];
 
-/// The commit that a question means.
-struct Commit {
-    hash: String,
-    /// Its annotated tag, when that is how it was named.
-    tag: Option<String>,
-}
-
 /// Brings the files of a commit into the store and gives their folder.
-pub(super) fn checkout(shared: &Shared, ask: &GitAsk) -> Result<PathBuf, String> {
+pub(super) fn checkout(shared: &Shared, ask: &GitAsk) -> Result<PathBuf, FactError> {
     let shown = mask(&ask.remote);
-    if ask.remote.starts_with('-') {
-        return Err(format!("{shown} is no git repository"));
-    }
     let git = Git { shared, shown: &shown };
-    let commit = git.commit(ask)?;
-    if let Some(checksum) = &ask.checksum {
-        let fits = |hash: &String| hash.starts_with(checksum.as_str());
-        if checksum.is_empty() || !fits(&commit.hash) && !commit.tag.as_ref().is_some_and(fits) {
-            return Err(format!(
-                "{shown}{} is the commit {}, but {checksum} was expected: check the checksum, or \
-                 who moved the reference",
-                ask.reference.as_ref().map_or_else(String::new, |name| format!("#{name}")),
-                commit.hash
-            ));
-        }
-    }
     let keep = ask.keep_git_dir && ask.folder.is_none();
-    let name = hash_fields(
-        "git",
-        &[
-            ("remote", Value::Text(&ask.remote)),
-            ("commit", Value::Text(&commit.hash)),
-            ("keep", Value::Number(i64::from(keep))),
-        ],
-    );
-    let place = shared.store.git_path(&name.hex());
+    let place = |hash: &str| {
+        let name = hash_fields(
+            "git",
+            &[
+                ("remote", Value::Text(&ask.remote)),
+                ("commit", Value::Text(hash)),
+                ("keep", Value::Number(i64::from(keep))),
+            ],
+        );
+        (shared.store.git_path(&name.hex()), name)
+    };
+    let kept = |hash: &str| place(hash).0.join("done").exists();
+    let commit = git.wanted(ask, &kept)?;
+    let (place, name) = place(&commit.hash);
     if !place.join("done").exists() {
-        let unkept = |e: &dyn std::fmt::Display| format!("cannot keep {shown}: {e}");
+        if shared.client.is_offline() {
+            return Err(git.offline());
+        }
+        let unkept = |e: &dyn std::fmt::Display| wrong(format!("cannot keep {shown}: {e}"));
         let guard = shared.store.lock(&format!("git-{}", name.hex()));
         let _guard = guard.map_err(|e| unkept(&e))?;
         if !place.join("done").exists() {
-            git.fetch(ask, &commit.hash, keep, &place)?;
+            git.fetch(&ask.remote, &commit, keep, &place)?;
         }
     }
-    within(&place.join("tree"), ask.folder.as_deref().unwrap_or("."))
-        .ok_or_else(|| format!("{shown} has no folder `{}`", ask.folder.as_deref().unwrap_or(".")))
+    within(&place.join("tree"), ask.folder.as_deref().unwrap_or(".")).ok_or_else(|| {
+        wrong(format!("{shown} has no folder `{}`", ask.folder.as_deref().unwrap_or(".")))
+    })
+}
+
+/// The commit that a question without a checksum means now; without a network, what it meant last.
+pub(super) fn commit(shared: &Shared, ask: &GitAsk) -> Result<String, FactError> {
+    let shown = mask(&ask.remote);
+    Ok(Git { shared, shown: &shown }.commit(ask)?.hash)
 }
 
 /// A folder of a tree; none when it is not there or a link leads out.
@@ -90,10 +87,6 @@ fn within(tree: &Path, folder: &str) -> Option<PathBuf> {
     (real.is_dir() && real.starts_with(&tree)).then_some(real)
 }
 
-fn is_hash(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-}
-
 /// The program, and what it works for.
 struct Git<'a> {
     shared: &'a Shared,
@@ -101,42 +94,85 @@ struct Git<'a> {
 }
 
 impl Git<'_> {
+    /// The commit whose files are wanted: the one that is written down, where the reference still
+    /// means it or is one that moves on, as branches and ranges do.
+    fn wanted(&self, ask: &GitAsk, kept: &dyn Fn(&str) -> bool) -> Result<Commit, FactError> {
+        let Some(checksum) = &ask.checksum else { return self.commit(ask) };
+        let written = || Commit::of(checksum.clone());
+        if self.shared.client.is_offline() && is_hash(checksum) && kept(checksum) {
+            return Ok(written());
+        }
+        let commit = self.commit(ask)?;
+        let fits = |hash: &String| !checksum.is_empty() && hash.starts_with(checksum.as_str());
+        if fits(&commit.hash) || commit.tag.as_ref().is_some_and(fits) {
+            return Ok(commit);
+        }
+        if commit.moves && is_hash(checksum) {
+            return Ok(written());
+        }
+        Err(doubtful(format!(
+            "{}{} is the commit {}, but {checksum} was expected: check the checksum, or who moved \
+             the reference",
+            self.shown,
+            ask.reference.as_ref().map_or_else(String::new, |name| format!("#{name}")),
+            commit.hash
+        )))
+    }
+
     /// Finds out which commit a reference is now; without a network, which one it was.
-    fn commit(&self, ask: &GitAsk) -> Result<Commit, String> {
+    fn commit(&self, ask: &GitAsk) -> Result<Commit, FactError> {
+        if ask.remote.starts_with('-') {
+            return Err(wrong(format!("{} is no git repository", self.shown)));
+        }
         let name = ask.reference.as_deref().unwrap_or("HEAD");
         if is_hash(name) {
-            return Ok(Commit { hash: name.to_owned(), tag: None });
+            return Ok(Commit::of(name.to_owned()));
         }
-        if name.starts_with('-') || name.contains(char::is_whitespace) {
-            return Err(format!("`{name}` is no reference of {}", self.shown));
+        let is_range = name.contains('*');
+        if name.starts_with('-') || !is_range && name.contains(char::is_whitespace) {
+            return Err(wrong(format!("`{name}` is no reference of {}", self.shown)));
         }
         let store = &self.shared.store;
         let note = format!("{} {name}", ask.remote);
+        let known = store.memo(NOTES, &note).filter(|hash| is_hash(hash));
         if self.shared.client.is_offline() {
-            let known = store.memo(NOTES, &note).filter(|hash| is_hash(hash));
-            let hash = known.ok_or_else(|| {
-                format!(
-                    "{} is needed, but the network may not be used; run once without --offline",
-                    self.shown
-                )
-            })?;
-            return Ok(Commit { hash, tag: None });
+            let hash = known.ok_or_else(|| self.offline())?;
+            return Ok(Commit { moves: true, ..Commit::of(hash) });
         }
-        let peeled = format!("{name}^{{}}");
-        let listed = self.run(None, &["ls-remote", "--", &ask.remote, name, &peeled])?;
-        let commit = chosen(&listed, name)
-            .ok_or_else(|| format!("{} has no branch, tag or commit `{name}`", self.shown))?;
-        store.put_memo(NOTES, &note, &commit.hash).map_err(|e| e.to_string())?;
+        let list = || self.run(None, &["ls-remote", "--", &ask.remote]).map(References::new);
+        let references = self.shared.repositories.get(&ask.remote, list)?;
+        let commit = match is_range {
+            true => references.highest(name, self.shown)?,
+            false => references.named(name).ok_or_else(|| {
+                wrong(format!("{} has no branch, tag or commit `{name}`", self.shown))
+            })?,
+        };
+        if known.as_ref() != Some(&commit.hash) {
+            store.put_memo(NOTES, &note, &commit.hash).map_err(|e| wrong(e.to_string()))?;
+        }
         Ok(commit)
     }
 
+    fn offline(&self) -> FactError {
+        doubtful(format!(
+            "{} is needed, but the network may not be used; run once without --offline",
+            self.shown
+        ))
+    }
+
     /// Fetches a commit and writes its files to a place in the store.
-    fn fetch(&self, ask: &GitAsk, hash: &str, keep: bool, place: &Path) -> Result<(), String> {
-        let failed = |e: &dyn std::fmt::Display| format!("cannot keep {}: {e}", self.shown);
+    fn fetch(
+        &self,
+        remote: &str,
+        commit: &Commit,
+        keep: bool,
+        place: &Path,
+    ) -> Result<(), FactError> {
+        let failed = |e: &dyn std::fmt::Display| wrong(format!("cannot keep {}: {e}", self.shown));
         let work = self.shared.store.temp_dir().map_err(|e| failed(&e))?;
         let tree = work.join("tree");
         std::fs::create_dir(&tree).map_err(|e| failed(&e))?;
-        self.fill(ask, hash, keep, &tree)?;
+        self.fill(remote, commit, keep, &tree)?;
         std::fs::write(work.join("done"), "").map_err(|e| failed(&e))?;
         let parent = place.parent().unwrap_or(place);
         std::fs::create_dir_all(parent).map_err(|e| failed(&e))?;
@@ -147,15 +183,21 @@ impl Git<'_> {
         std::fs::rename(&work, place).map_err(|e| failed(&e))
     }
 
-    fn fill(&self, ask: &GitAsk, hash: &str, keep: bool, tree: &Path) -> Result<(), String> {
-        let at = Some(tree);
+    fn fill(
+        &self,
+        remote: &str,
+        commit: &Commit,
+        keep: bool,
+        tree: &Path,
+    ) -> Result<(), FactError> {
+        let (at, hash) = (Some(tree), commit.hash.as_str());
         let format = if hash.len() == 64 { "sha256" } else { "sha1" };
         let format = format!("--object-format={format}");
         let first = "init.defaultBranch=master";
         self.run(None, &["-c", first, "init", "-q", "--template=", &format, &path_text(tree)?])?;
-        self.run(at, &["remote", "add", "origin", &ask.remote])?;
+        self.run(at, &["remote", "add", "origin", remote])?;
         let shallow = ["fetch", "-q", "--depth=1", "--no-tags", "origin"];
-        let name = ask.reference.as_deref().filter(|name| !is_hash(name)).unwrap_or("HEAD");
+        let name = commit.name.as_deref().unwrap_or("HEAD");
         // Not every server gives out a commit by its hash alone.
         let one = self.run(at, &[&shallow[..], &[hash]].concat());
         if one.is_err() && !self.has(tree, hash) {
@@ -170,7 +212,11 @@ impl Git<'_> {
             }
         }
         if !self.has(tree, hash) {
-            return Err(format!("{} does not give out the commit {hash}", self.shown));
+            return Err(doubtful(format!(
+                "{} does not give out the commit {hash}: it is gone from the repository, or was \
+                 never there",
+                self.shown
+            )));
         }
         self.run(at, &["checkout", "-q", "--detach", hash])?;
         if tree.join(".gitmodules").exists() {
@@ -183,7 +229,7 @@ impl Git<'_> {
             let _there_may_be_none = std::fs::remove_file(tree.join(".git/FETCH_HEAD"));
             return Ok(());
         }
-        forget(tree, 0).map_err(|e| format!("cannot clear {}: {e}", tree.display()))
+        forget(tree, 0).map_err(|e| wrong(format!("cannot clear {}: {e}", tree.display())))
     }
 
     fn has(&self, tree: &Path, hash: &str) -> bool {
@@ -191,7 +237,7 @@ impl Git<'_> {
     }
 
     /// Runs git; gives what it printed. The error is the last that it said.
-    fn run(&self, at: Option<&Path>, words: &[&str]) -> Result<String, String> {
+    fn run(&self, at: Option<&Path>, words: &[&str]) -> Result<String, FactError> {
         let env = |name: &str| self.shared.env(name);
         let mut command = Command::new("git");
         command.env_clear().stdin(Stdio::null());
@@ -221,11 +267,14 @@ impl Git<'_> {
         if let Some(tree) = at {
             command.current_dir(tree).env("GIT_CEILING_DIRECTORIES", tree.parent().unwrap_or(tree));
         }
-        let out = command.args(words).output().map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => {
-                format!("{} is a git repository, and there is no `git`; install git", self.shown)
-            }
-            _ => format!("cannot run git: {e}"),
+        let out = output(command.args(words)).map_err(|e| {
+            wrong(match e.kind() {
+                std::io::ErrorKind::NotFound => format!(
+                    "{} is a git repository, and there is no `git`; install git",
+                    self.shown
+                ),
+                _ => format!("cannot run git for {}: {e}", self.shown),
+            })
         })?;
         if out.status.success() {
             return Ok(String::from_utf8_lossy(&out.stdout).into_owned());
@@ -234,36 +283,43 @@ impl Git<'_> {
         let told = ["fatal: ", "error: "];
         let reason = told.iter().find_map(|word| said.lines().find_map(|l| l.strip_prefix(word)));
         let reason = reason.or_else(|| said.trim().lines().last()).unwrap_or("it said nothing");
-        Err(format!("cannot fetch {} with git: {}", self.shown, mask(reason)))
+        Err(doubtful(format!("cannot fetch {} with git: {}", self.shown, mask(reason))))
     }
 }
 
-/// The commit that a list of references means by a name: a branch before a tag, and of an
-/// annotated tag what it names.
-fn chosen(listed: &str, name: &str) -> Option<Commit> {
-    let hash_of = |wanted: &str| {
-        let mut lines = listed.lines().filter_map(|line| line.split_once('\t'));
-        lines.find(|(hash, name)| *name == wanted && is_hash(hash)).map(|(hash, _)| hash.to_owned())
+/// Runs a program and gives what it printed, which a server may have made as long as it likes.
+fn output(command: &mut Command) -> std::io::Result<Output> {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let (stdout, stderr) = std::thread::scope(|scope| {
+        let stderr = scope.spawn(|| start(stderr));
+        let stdout = start(stdout);
+        (stdout, stderr.join().unwrap_or_else(|_| Err(std::io::Error::other("a thread stopped"))))
+    });
+    let is_long = |text: &std::io::Result<Vec<u8>>| {
+        text.as_ref().is_ok_and(|text| text.len() as u64 > LARGEST)
     };
-    let below = name.strip_prefix("refs/").unwrap_or(name);
-    let candidates = [
-        name.to_owned(),
-        format!("refs/{below}"),
-        format!("refs/heads/{name}"),
-        format!("refs/tags/{name}"),
-    ];
-    candidates.iter().find_map(|full| {
-        let hash = hash_of(full)?;
-        Some(match hash_of(&format!("{full}^{{}}")) {
-            Some(peeled) => Commit { hash: peeled, tag: Some(hash) },
-            None => Commit { hash, tag: None },
-        })
-    })
+    if is_long(&stdout) || is_long(&stderr) {
+        child.kill()?;
+        child.wait()?;
+        return Err(std::io::Error::other(format!("it prints more than {LARGEST} bytes")));
+    }
+    Ok(Output { status: child.wait()?, stdout: stdout?, stderr: stderr? })
 }
 
-fn path_text(path: &Path) -> Result<String, String> {
+/// What a program prints, and no more than a little above the limit: then the pipe is closed, so
+/// that the program cannot go on.
+fn start(pipe: Option<impl Read>) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    match pipe {
+        Some(pipe) => pipe.take(LARGEST + 1).read_to_end(&mut bytes).map(|_| bytes),
+        None => Ok(bytes),
+    }
+}
+
+fn path_text(path: &Path) -> Result<String, FactError> {
     let text = path.to_str().map(str::to_owned);
-    text.ok_or_else(|| "the store is in a folder that is not UTF-8".to_owned())
+    text.ok_or_else(|| wrong("the store is in a folder that is not UTF-8"))
 }
 
 /// Removes what belongs to git itself, of submodules too.
@@ -281,4 +337,21 @@ fn forget(folder: &Path, depth: usize) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_prints_without_end_is_stopped() {
+        let shell = |script: &str| output(Command::new("sh").args(["-c", script]));
+        for script in ["yes", "yes >&2", "yes >&2 & yes"] {
+            let error = shell(script).unwrap_err();
+            assert!(error.to_string().contains("prints more"), "{script} {error}");
+        }
+        let out = shell("echo out; echo err >&2; exit 3").unwrap();
+        assert_eq!((out.stdout.as_slice(), out.stderr.as_slice()), (&b"out\n"[..], &b"err\n"[..]));
+        assert_eq!(out.status.code(), Some(3));
+    }
 }

@@ -8,14 +8,22 @@
 mod added;
 mod apt;
 mod context;
+mod distro;
 mod emulator;
 mod find;
 mod git;
 mod http;
+mod keys;
 mod local;
+mod pins;
+mod references;
 mod registry;
 mod upstream;
+mod versions;
 
+#[cfg(test)]
+#[path = "tests/follow/mod.rs"]
+mod follow_tests;
 #[cfg(test)]
 mod tests;
 
@@ -27,7 +35,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, mpsc};
 use mabuild_distro::debian::Source;
 use tokio::runtime::Runtime;
 
-use crate::facts::FactError;
+use crate::facts::{Archive, Distro, FactError, PackagePin, Pin};
 use crate::store::Store;
 pub use apt::AptSources;
 pub use context::Hidden;
@@ -52,6 +60,21 @@ pub struct TrackOptions {
     pub keys: Option<String>,
 }
 
+/// An installed package that an archive of its image has in a higher version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Newer {
+    /// Name.
+    pub name: String,
+    /// The version that is installed.
+    pub installed: String,
+    /// The highest version of the archives.
+    pub candidate: String,
+    /// The archive of the candidate, as [`Archive::label`] has it.
+    pub archive: String,
+    /// Whether an archive for security has a version that is higher than the installed one.
+    pub security: bool,
+}
+
 /// What is asked in one run. Every folder is read once, every upstream asked once.
 pub struct Tracking {
     shared: Arc<Shared>,
@@ -66,7 +89,10 @@ struct Shared {
     options: TrackOptions,
     contexts: context::Contexts,
     sources: OnceLock<Vec<Source>>,
+    alpine: upstream::AlpineRun,
     debian: upstream::DebianRun,
+    listings: upstream::Listings,
+    repositories: references::Repositories,
     registry: OnceLock<Result<mabuild_registry::Client, FactError>>,
     on_download: RwLock<Option<Arc<OnDownload>>>,
 }
@@ -108,7 +134,10 @@ impl Tracking {
             client,
             options,
             sources: OnceLock::new(),
+            alpine: upstream::AlpineRun::default(),
             debian: upstream::DebianRun::default(),
+            listings: upstream::Listings::default(),
+            repositories: references::Repositories::default(),
             registry: OnceLock::new(),
             on_download: RwLock::new(None),
         };
@@ -131,6 +160,40 @@ impl Tracking {
     pub fn fetch(&self, digest: &str, location: &str) -> Result<PathBuf, FactError> {
         let (digest, location) = (digest.to_owned(), location.to_owned());
         self.block(|shared| async move { shared.fetch(&digest, &location).await })?
+    }
+
+    /// Brings the file of a pinned package into the store, from the mirror of this machine.
+    pub fn fetch_package(
+        &self,
+        archive: &Archive,
+        package: &PackagePin,
+    ) -> Result<PathBuf, FactError> {
+        let (archive, package) = (archive.clone(), package.clone());
+        self.block(|shared| async move { shared.fetch_package(&archive, &package).await })?
+    }
+
+    /// The installed packages of an image that its archives have in a higher version, in the
+    /// order of the image; with `security_only` those alone that concern security.
+    pub fn newer(&self, distro: &Distro, security_only: bool) -> Result<Vec<Newer>, FactError> {
+        let distro = Arc::new(distro.clone());
+        let found = self.block(|shared| async move { upstream::newer(&shared, &distro).await })?;
+        let wanted = |newer: &Newer| newer.security || !security_only;
+        found.map(|found| found.into_iter().filter(wanted).collect())
+    }
+
+    /// Refuses releases of an archive that are older than `date` (seconds since 1970), the date of
+    /// the one that is locked, so that nobody can hold back updates. Counts for what is asked
+    /// after it.
+    fn expect_at_least(&self, archive: &Archive, date: i64) {
+        upstream::expect_at_least(&self.shared, archive, date);
+    }
+
+    /// The same for all archives of what is locked.
+    pub fn expect_newer(&self, pin: &Pin) {
+        let Some(set) = pin.packages() else { return };
+        for (archive, release) in set.archives.iter().zip(&set.releases) {
+            self.expect_at_least(archive, release.date);
+        }
     }
 
     /// Brings an image of a registry into the store's layout: the manifest of a digest, and what it
@@ -199,6 +262,23 @@ impl Shared {
         local::blocking(move || local::adopt(&shared.store, &expected, &location)).await
     }
 
+    /// Brings a package into the store.
+    async fn fetch_package(
+        self: &Arc<Self>,
+        archive: &Archive,
+        package: &PackagePin,
+    ) -> Result<PathBuf, FactError> {
+        let PackagePin { name, version, sha256, size, path, .. } = package;
+        let digest = format!("sha256:{sha256}");
+        let address = upstream::address(self, archive, path);
+        if !is_address(&address) {
+            return self.fetch(&digest, &address).await;
+        }
+        let expected = http::Expected { digest: local::digest(&digest)?, size: Some(*size) };
+        let fetched = self.download_as(&address, expected, &format!("{name} {version}")).await;
+        fetched.map_err(|e| unfetched(archive, package, e))
+    }
+
     async fn download(&self, url: &str, expected: http::Expected) -> Result<PathBuf, FactError> {
         let end = url.find(['?', '#']).unwrap_or(url.len());
         let name = url.get(..end).and_then(|path| path.rsplit('/').next()).unwrap_or(url);
@@ -224,6 +304,24 @@ impl Shared {
                 listener(&name, done, total);
             }
         })
+    }
+}
+
+/// Why a pinned package cannot be had.
+fn unfetched(archive: &Archive, package: &PackagePin, error: FetchError) -> FactError {
+    let PackagePin { name, version, .. } = package;
+    let what = format!("{name} {version} of {}", archive.label());
+    let FetchError { message, blames_upstream, status, differs } = error;
+    match status {
+        Some(404 | 410) => doubtful(format!(
+            "{what} is no longer in the archive, which has moved on since this version was chosen \
+             ({message}); take the version of today with `mabuild upstream update`, or a mirror \
+             that keeps old versions"
+        )),
+        _ if differs => {
+            doubtful(format!("{what} is not the file that the signed index names: {message}"))
+        }
+        _ => FactError { message: format!("{what}: {message}"), blames_upstream },
     }
 }
 

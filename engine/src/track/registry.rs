@@ -72,7 +72,7 @@ fn new(shared: &Arc<Shared>) -> Result<Client, FactError> {
         credentials: credentials(shared)?,
         helper: Some(Arc::new(Programs { env })),
         offline: http.offline,
-        parallel: http.per_host,
+        per_host: http.per_host,
         attempts: http.attempts,
         pause: http.pause,
         longest_pause: http.longest_pause,

@@ -115,6 +115,24 @@ pub enum Content {
     },
 }
 
+impl Content {
+    /// Reads all `size` bytes into memory.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is shorter.
+    pub fn read(&self, size: u64) -> std::io::Result<Vec<u8>> {
+        match self {
+            Content::Bytes(bytes) => Ok(bytes.clone()),
+            Content::Path(path) => std::fs::read(path),
+            Content::Slice { file, offset } => {
+                let mut out = vec![0; usize::try_from(size).map_err(std::io::Error::other)?];
+                std::os::unix::fs::FileExt::read_exact_at(&**file, &mut out, *offset)?;
+                Ok(out)
+            }
+        }
+    }
+}
+
 impl Entry {
     /// Makes an entry of root with mode 0644 (0755 for a directory), time 0 and no attributes.
     pub fn new(path: impl Into<Vec<u8>>, kind: EntryKind) -> Self {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,7 +19,7 @@ use super::layers::Layer;
 use super::stage::created;
 use super::{Native, Stop};
 use crate::exec::{Built, Fault, Knobs};
-use crate::facts::{PackagePin, Pin};
+use crate::facts::{DebianPin, DebianVariant, PackagePin, PackageSet, Pin};
 use crate::key::{Key, Value, hash_fields};
 use crate::spec::BuildSpec;
 
@@ -37,16 +37,17 @@ pub(super) struct Base {
 }
 
 impl Native {
-    /// Brings the content of an upstream into the store.
+    /// Brings the content of an upstream into the store; `platform` is what its programs are for.
     pub(super) fn base(
         &self,
         pin: &Pin,
+        platform: &Platform,
         spec: &BuildSpec,
         knobs: &Knobs,
         built: &mut Built,
     ) -> Result<Base, Stop> {
         match pin {
-            Pin::Archive { digest, location } => {
+            Pin::Archive { digest, location, version: _ } => {
                 let key = base_key("archive", std::slice::from_ref(digest), spec.source_date);
                 // The manifest may say only what the content says: an archive that was packed anew has
                 // another digest.
@@ -58,7 +59,8 @@ impl Native {
                     self.archive(&path, location)
                 })
             }
-            Pin::Debian(packages) => {
+            Pin::Debian(DebianPin { variant: DebianVariant::Extract, set, .. }) => {
+                let packages = &set.packages;
                 let names: Vec<String> = packages.iter().map(|p| p.sha256.clone()).collect();
                 let key = base_key("debian-extract", &names, spec.source_date);
                 let history = packages.iter().map(|p| p.name.as_str());
@@ -67,8 +69,7 @@ impl Native {
                     let mut lists = Vec::new();
                     for package in packages {
                         let begun = Instant::now();
-                        let digest = format!("sha256:{}", package.sha256);
-                        let path = self.supply.file(&digest, &package.location)?;
+                        let path = self.supplied(set, package)?;
                         built.phases.download += begun.elapsed().as_secs_f64();
                         lists.push(self.package(&path, package)?);
                     }
@@ -76,6 +77,11 @@ impl Native {
                         Fault::step(format!("the packages cannot be unpacked over each other: {e}"))
                     })
                 })
+            }
+            Pin::Debian(pin) => self.debian(pin, platform, spec, knobs, built),
+            Pin::Alpine(pin) => self.alpine(pin, platform, spec, knobs, built),
+            Pin::Packages(_) => {
+                Err(Fault::step("packages are no base: a step installs them on one").into())
             }
             Pin::Layout { manifest, path } => self.layout_base(manifest, path, spec),
             Pin::Registry { manifest, location } => {
@@ -88,7 +94,7 @@ impl Native {
     }
 
     /// A base of one layer, out of the store or made by `read`.
-    fn layered(
+    pub(super) fn layered(
         &self,
         key: &Key,
         history: Vec<String>,
@@ -104,10 +110,8 @@ impl Native {
             manifest: None,
             history,
         };
-        let remembered = self.store.memo("base-date", &key.hex()).and_then(|d| d.parse().ok());
-        if let (Some(Some(row)), Some(date)) = (self.store.step(key), remembered)
-            && let Some(layer) = Layer::of_row(&row)
-        {
+        let key = &knobs.place(*key);
+        if let Some((layer, date)) = self.kept_base(key) {
             built.reused += 1;
             return Ok(base(layer, date));
         }
@@ -120,10 +124,20 @@ impl Native {
         let layer = self.put_layer(key, entries, &HashMap::new(), &self.packing(date, knobs))?;
         built.phases.pack += begun.elapsed().as_secs_f64();
         built.bytes += layer.descriptor.size;
-        self.store
-            .put_memo("base-date", &key.hex(), &date.to_string())
-            .map_err(|e| Fault::environment(e.to_string()))?;
+        self.keep_date(key, date)?;
         Ok(base(layer, date))
+    }
+
+    /// The file of a package of a set.
+    pub(super) fn supplied(
+        &self,
+        set: &PackageSet,
+        package: &PackagePin,
+    ) -> Result<PathBuf, Fault> {
+        let archive = set.archives.get(package.archive).ok_or_else(|| {
+            Fault::environment(format!("no archive is known that has {}", package.name))
+        })?;
+        self.supply.package(archive, package)
     }
 
     fn archive(&self, path: &Path, location: &str) -> Result<Vec<Entry>, Fault> {

@@ -1,7 +1,5 @@
 //! Bytes of entries, wherever they are.
 
-use std::os::unix::fs::FileExt;
-
 use mabuild_oci::layer::Content;
 
 use crate::exec::Fault;
@@ -16,14 +14,5 @@ pub(super) fn bytes(content: &Content, size: u64) -> Result<Vec<u8>, Fault> {
             "a user table of {size} bytes is over the limit of {LIMIT}"
         )));
     }
-    let unreadable = |e: std::io::Error| Fault::environment(format!("cannot read a layer: {e}"));
-    match content {
-        Content::Bytes(bytes) => Ok(bytes.clone()),
-        Content::Path(path) => std::fs::read(path).map_err(unreadable),
-        Content::Slice { file, offset } => {
-            let mut out = vec![0; size as usize];
-            file.read_exact_at(&mut out, *offset).map_err(unreadable)?;
-            Ok(out)
-        }
-    }
+    content.read(size).map_err(|e| Fault::environment(format!("cannot read a layer: {e}")))
 }

@@ -52,6 +52,9 @@ pub(super) fn line(op: &Op<spec::Built>, state: &State) -> Option<Line> {
         Op::Healthcheck(check) => (format!("HEALTHCHECK {}", checked(check)), true),
         Op::Maintainer(author) => (format!("MAINTAINER {author}"), true),
         Op::Onbuild(_) => return None,
+        Op::Packages(packages) => {
+            return Some(Line::plain(format!("PACKAGES {}", packages.names.join(" "))));
+        }
         Op::File { path, .. } => return Some(Line::plain(format!("FILE {path}"))),
         Op::Mkdir { paths, .. } => return Some(Line::plain(format!("MKDIR {}", paths.join(" ")))),
         Op::Symlink { target, path } => {

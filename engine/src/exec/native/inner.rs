@@ -14,6 +14,8 @@ use mabuild_sandbox::inside::Context;
 use mabuild_sandbox::{Exit, Mount, OwnerEmulation, RunSpec, Source, remove_tree};
 use serde::{Deserialize, Serialize};
 
+use super::{alpine, debian};
+
 /// A layer to unpack.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct UnpackLayer {
@@ -57,6 +59,8 @@ pub(super) struct RunRequest {
     pub copy: bool,
     /// Whether what it changes becomes a layer; else that is lost.
     pub keep: bool,
+    /// Whether it installs packages: what that leaves behind goes.
+    pub installs: bool,
 }
 
 /// A mount of a step.
@@ -115,6 +119,26 @@ pub(super) enum ExitReply {
     Signal(i32),
 }
 
+impl From<Exit> for ExitReply {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Code(code) => Self::Code(code),
+            Exit::Signal(signal) => Self::Signal(signal),
+        }
+    }
+}
+
+impl ExitReply {
+    /// How a program failed; none when it did not.
+    pub fn failure(&self) -> Option<String> {
+        match self {
+            Self::Code(0) => None,
+            Self::Code(code) => Some(format!("ended with exit code {code}")),
+            Self::Signal(signal) => Some(format!("was killed by signal {signal}")),
+        }
+    }
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct PackedReply {
     pub diff_id: String,
@@ -132,6 +156,14 @@ pub(super) fn handle(op: &str, request: &[u8], context: &mut Context) -> Result<
         "unpack" => unpack(&read(request)?, context).map(|()| serde_json::Value::Null)?,
         "run" => serde_json::to_value(run(read(request)?, context)?).map_err(|e| e.to_string())?,
         "cache" => cache(&read(request)?, context).map(|()| serde_json::Value::Null)?,
+        "alpine" => {
+            let reply = alpine::install(read(request)?, context)?;
+            serde_json::to_value(reply).map_err(|e| e.to_string())?
+        }
+        "bootstrap" => {
+            let reply = debian::bootstrap(read(request)?, context)?;
+            serde_json::to_value(reply).map_err(|e| e.to_string())?
+        }
         "remove" => {
             let RemoveRequest { path } = read(request)?;
             remove_tree(&path).map_err(|e| e.to_string())?;
@@ -142,20 +174,20 @@ pub(super) fn handle(op: &str, request: &[u8], context: &mut Context) -> Result<
     serde_json::to_vec(&reply).map_err(|e| e.to_string())
 }
 
-fn failed<E: std::fmt::Display>(what: &str, path: &Path) -> impl Fn(E) -> String {
+pub(super) fn failed<E: std::fmt::Display>(what: &str, path: &Path) -> impl Fn(E) -> String {
     let what = format!("cannot {what} {}", path.display());
     move |e| format!("{what}: {e}")
 }
 
 /// Makes a folder that may become a root directory, whatever the umask is.
-fn make_dir(path: &Path) -> Result<(), String> {
+pub(super) fn make_dir(path: &Path) -> Result<(), String> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::create_dir_all(path)
         .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)))
         .map_err(failed("make", path))
 }
 
-fn owner_mode(context: &Context) -> OwnerMode {
+pub(super) fn owner_mode(context: &Context) -> OwnerMode {
     if context.has_single_id() { OwnerMode::Recorded } else { OwnerMode::Real }
 }
 
@@ -227,8 +259,18 @@ fn read_owners(path: &Path) -> Result<OwnerTable, String> {
 }
 
 fn run(request: RunRequest, context: &mut Context) -> Result<RunReply, String> {
-    let RunRequest { job, trees, mut run, mounts, owner, clamp_mtime, threads, copy, keep } =
-        request;
+    let RunRequest {
+        job,
+        trees,
+        mut run,
+        mounts,
+        owner,
+        clamp_mtime,
+        threads,
+        copy,
+        keep,
+        installs,
+    } = request;
     let (upper, work, merged) = (job.join("upper"), job.join("work"), job.join("merged"));
     for dir in [&upper, &work, &merged] {
         make_dir(dir)?;
@@ -272,7 +314,10 @@ fn run(request: RunRequest, context: &mut Context) -> Result<RunReply, String> {
             } else {
                 diff_upper(&upper, &lowers, &options)
             };
-            let entries = entries.map_err(failed("read the changes in", &job))?;
+            let mut entries = entries.map_err(failed("read the changes in", &job))?;
+            if installs {
+                entries = debian::clean::clean(entries, clamp_mtime)?;
+            }
             pack_changes(&job, entries, clamp_mtime, threads)?
         }
         _ => None,
@@ -280,10 +325,7 @@ fn run(request: RunRequest, context: &mut Context) -> Result<RunReply, String> {
     for dir in [&upper, &work, &merged] {
         remove_tree(dir).map_err(failed("remove", dir))?;
     }
-    let exit = match result.exit {
-        Exit::Code(code) => ExitReply::Code(code),
-        Exit::Signal(signal) => ExitReply::Signal(signal),
-    };
+    let exit = result.exit.into();
     Ok(RunReply { exit, packed, run_seconds, pack_seconds: begun.elapsed().as_secs_f64() })
 }
 
@@ -392,7 +434,7 @@ fn own(path: &Path, (uid, gid): (u32, u32), context: &Context) -> Result<(), Str
     std::os::unix::fs::chown(path, Some(uid), Some(gid)).map_err(failed("own", path))
 }
 
-fn pack_changes(
+pub(super) fn pack_changes(
     job: &Path,
     entries: Vec<Entry>,
     clamp_mtime: i64,

@@ -6,8 +6,8 @@ use std::sync::{Arc, PoisonError};
 
 use mabuild_oci::layer::tree_index::{ContentDigest, NodeKind};
 use mabuild_oci::layer::{
-    Compression, Entry, EntryKind, FsView, LayerIndex, Limits, PackOptions, decompress, index_tar,
-    pack, read_some,
+    Compression, Entry, EntryKind, FsView, LayerIndex, Limits, PackOptions, decompress, pack,
+    read_some,
 };
 use mabuild_oci::{Descriptor, Digest, chain_id};
 
@@ -87,16 +87,9 @@ impl Native {
 
     /// What a layer holds, from the store's index of it or from the blob itself.
     pub(super) fn layer_index(&self, layer: &Layer) -> Result<LayerIndex, Fault> {
-        let name = layer.diff_id.to_string();
-        if let Some(index) = self.store.index(&name) {
-            return Ok(index);
-        }
-        let digest = &layer.descriptor.digest;
-        let what = format!("cannot read the layer {digest}");
-        let reader = decompress(self.blob(layer)?).map_err(fault(&what))?;
-        let index = index_tar(reader, &Limits::default()).map_err(fault(&what))?;
-        self.store.put_index(&name, &index).map_err(|e| Fault::environment(e.to_string()))?;
-        Ok(index)
+        let (diff_id, blob) = (&layer.diff_id, &layer.descriptor.digest);
+        let index = self.store.layer_index(diff_id, blob);
+        index.map_err(|e| Fault::environment(format!("cannot read the layer {blob}: {e}")))
     }
 
     fn blob(&self, layer: &Layer) -> Result<File, Fault> {

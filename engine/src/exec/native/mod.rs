@@ -3,6 +3,7 @@
 //! are one kind of work each; `inner` runs in the
 //! sandbox's helper process.
 
+mod alpine;
 mod base;
 mod build;
 mod cache;
@@ -10,6 +11,8 @@ mod chmod;
 mod config;
 mod content;
 mod copy;
+mod debian;
+mod difference;
 mod files;
 mod from;
 mod history;
@@ -17,6 +20,7 @@ mod inner;
 mod item;
 mod layers;
 mod mounts;
+mod packages;
 mod place;
 mod point;
 mod run;
@@ -154,5 +158,9 @@ impl Executor for Native {
             Err(Stop::Fault(_)) if knobs.cancel.is_cancelled() => Outcome::Cancelled,
             Err(Stop::Fault(fault)) => Outcome::Failed(fault),
         }
+    }
+
+    fn difference(&self, one: &str, other: &str) -> Result<String, Fault> {
+        difference::first(self, one, other)
     }
 }

@@ -9,7 +9,7 @@ use mabuild_oci::layer::LayerIndex;
 use mabuild_oci::{Descriptor, Digest};
 use mabuild_sandbox::{Emulator, EmulatorMode, MinFree, Network, Registration, RunSpec};
 
-use super::inner::{ExitReply, RunReply, RunRequest};
+use super::inner::{MountRequest, PackedReply, RunReply, RunRequest};
 use super::layers::{Layer, chain_text};
 use super::mounts::{Source, mount_text};
 use super::stage::{Build, Made};
@@ -36,6 +36,18 @@ pub(super) struct StepOf<'a> {
     sources: &'a [Option<Source>],
 }
 
+/// A program to run on the layers so far.
+pub(super) struct Work {
+    pub run: RunSpec,
+    pub mounts: Vec<MountRequest>,
+    /// Owner of new files where owners are recorded.
+    pub owner: (u32, u32),
+    /// No time of a file is later.
+    pub date: i64,
+    /// Whether it installs packages, which leave behind what nobody wants.
+    pub installs: bool,
+}
+
 /// How many steps run at once.
 pub(super) struct Slots {
     free: Mutex<usize>,
@@ -51,7 +63,7 @@ impl Slots {
     }
 
     /// Waits for a slot.
-    fn take(&self) -> Slot<'_> {
+    pub fn take(&self) -> Slot<'_> {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let mut free =
             self.freed.wait_while(free, |free| *free == 0).unwrap_or_else(PoisonError::into_inner);
@@ -99,7 +111,7 @@ impl Build<'_> {
         let env = self.state.environment(&user.home, self.spec.source_date);
         let sources = self.sources(run)?;
         let step = StepOf { command: &command, run, user: &user, env: &env, sources: &sources };
-        let key = self.run_key(&step);
+        let key = self.knobs.place(self.run_key(&step));
         let native = self.native;
         // Equal steps of two images must run once.
         let _guard = native
@@ -116,14 +128,7 @@ impl Build<'_> {
             });
         }
         let emulator = native.emulator(&self.stage.platform)?;
-        let emulated = emulator.is_some();
-        let (trees, unpack_seconds) = native.trees(&self.layers, self.knobs)?;
-        self.built.phases.unpack += unpack_seconds;
         let mounts = self.mounts(run, &sources)?;
-        let _slot = native.slots.take();
-        tell(false);
-        let path = native.store.temp_dir().map_err(|e| Fault::environment(e.to_string()))?;
-        let job = Job { native, path };
         let mut spec = self.run_spec(&step, emulator);
         spec.env.extend(mounts.env.iter().cloned());
         for (name, value) in &self.knobs.private.proxy {
@@ -131,21 +136,56 @@ impl Build<'_> {
                 spec.env.push((name.clone(), value.clone()));
             }
         }
-        let request = RunRequest {
-            job: job.path.clone(),
-            trees,
+        let job = native.job()?;
+        let work = Work {
             run: spec,
             mounts: mounts.requests(&job.path),
             owner: (user.uid, user.gid),
-            clamp_mtime: self.date,
+            date: self.date,
+            installs: false,
+        };
+        let reply = self.work(&job, work, tell)?;
+        drop(mounts);
+        let Some(how) = reply.exit.failure() else {
+            native.note(&key);
+            return Ok(match native.keep(&key, reply.packed.as_ref(), &job.path)? {
+                Some(layer) => Made::Layer { layer: Box::new(layer), cached: false },
+                None => Made::Unchanged { cached: false },
+            });
+        };
+        let message = format!("`{}` {how}", command.join(" "));
+        let point = self.point(&key, &step);
+        Err(Fault { point, ..Fault::step(message) }.into())
+    }
+
+    /// Runs a program on the layers so far, when it is its turn.
+    pub(super) fn work(
+        &mut self,
+        job: &Job<'_>,
+        work: Work,
+        tell: &dyn Fn(bool),
+    ) -> Result<RunReply, Stop> {
+        let native = self.native;
+        let (trees, unpack_seconds) = native.trees(&self.layers, self.knobs)?;
+        self.built.phases.unpack += unpack_seconds;
+        let _slot = native.slots.take();
+        tell(false);
+        let emulated = work.run.emulator.is_some();
+        let request = RunRequest {
+            job: job.path.clone(),
+            trees,
+            run: work.run,
+            mounts: work.mounts,
+            owner: work.owner,
+            clamp_mtime: work.date,
             threads: self.knobs.threads,
             copy: native.copies(),
             keep: true,
+            installs: work.installs,
         };
         let progress = self.knobs.progress.clone();
         let output = Box::new(move |bytes: &[u8]| progress.output(bytes));
         let reply: RunReply = native.call("run", &request, self.knobs, Some(output))?;
-        drop(mounts);
         self.built.executed += 1;
         let phases = &mut self.built.phases;
         match emulated {
@@ -153,43 +193,7 @@ impl Build<'_> {
             false => phases.run_native += reply.run_seconds,
         }
         phases.pack += reply.pack_seconds;
-        let message = match reply.exit {
-            ExitReply::Code(0) => {
-                native.note(&key);
-                return self.keep(&key, &reply, &job.path);
-            }
-            ExitReply::Code(code) => ended(&command, code),
-            ExitReply::Signal(signal) => {
-                format!("`{}` was killed by signal {signal}", command.join(" "))
-            }
-        };
-        let point = self.point(&key, &step);
-        Err(Fault { point, ..Fault::step(message) }.into())
-    }
-
-    fn keep(&mut self, key: &Key, reply: &RunReply, job: &Path) -> Result<Made, Stop> {
-        let store = &self.native.store;
-        let unkept = |e: &dyn std::fmt::Display| {
-            Fault::environment(format!("cannot keep the layer of the step: {e}"))
-        };
-        let Some(packed) = &reply.packed else {
-            store.put_step(key, &None).map_err(|e| unkept(&e))?;
-            return Ok(Made::Unchanged { cached: false });
-        };
-        let digest = Digest::parse(&packed.digest).map_err(|e| unkept(&e))?;
-        let diff_id = Digest::parse(&packed.diff_id).map_err(|e| unkept(&e))?;
-        let path = job.join("layer");
-        let file = std::fs::File::open(&path).map_err(|e| unkept(&e))?;
-        let path = tempfile::TempPath::try_from_path(path).map_err(|e| unkept(&e))?;
-        let file = tempfile::NamedTempFile::from_parts(file, path);
-        store.layout().adopt(file, &digest, packed.size).map_err(|e| unkept(&e))?;
-        let index = std::fs::read(job.join("index")).map_err(|e| unkept(&e))?;
-        let index = LayerIndex::from_bytes(&index).map_err(|e| unkept(&e))?;
-        store.put_index(&packed.diff_id, &index).map_err(|e| unkept(&e))?;
-        let descriptor = Descriptor::new(packed.media_type.clone(), digest, packed.size);
-        let layer = Layer { diff_id, descriptor };
-        store.put_step(key, &Some(layer.row())).map_err(|e| unkept(&e))?;
-        Ok(Made::Layer { layer: Box::new(layer), cached: false })
+        Ok(reply)
     }
 
     /// The key of a step: what is below, what runs and how.
@@ -219,6 +223,11 @@ impl Build<'_> {
         let mounts: Vec<String> =
             run.mounts.iter().zip(*sources).map(|(m, s)| mount_text(m, s.as_ref())).collect();
         fields.extend(mounts.iter().map(|mount| ("mount", Value::Text(mount))));
+        // Packages that a program may bring in: newer ones have it run again.
+        for (name, version) in &self.spec.watched {
+            fields.push(("watched", Value::Text(name)));
+            fields.push(("is", Value::Text(version)));
+        }
         hash_fields("run", &fields)
     }
 
@@ -232,8 +241,7 @@ impl Build<'_> {
         spec.emulator = emulator;
         // A directory that is not there is made before the step, as BuildKit does.
         spec.make_cwd = true;
-        let path = self.native.store.dir().to_owned();
-        spec.min_free = Some(MinFree { path, bytes: LEAST_FREE });
+        spec.min_free = Some(self.native.min_free());
         spec
     }
 }
@@ -253,6 +261,48 @@ pub(super) fn surround(spec: &mut RunSpec, user: &User, network: bool) {
 }
 
 impl Native {
+    /// Takes the layer of a job into the store under a key; none where nothing was changed.
+    pub(super) fn keep(
+        &self,
+        key: &Key,
+        packed: Option<&PackedReply>,
+        job: &Path,
+    ) -> Result<Option<Layer>, Fault> {
+        let store = &self.store;
+        let unkept = |e: &dyn std::fmt::Display| {
+            Fault::environment(format!("cannot keep the layer of the step: {e}"))
+        };
+        let Some(packed) = packed else {
+            store.put_step(key, &None).map_err(|e| unkept(&e))?;
+            return Ok(None);
+        };
+        let digest = Digest::parse(&packed.digest).map_err(|e| unkept(&e))?;
+        let diff_id = Digest::parse(&packed.diff_id).map_err(|e| unkept(&e))?;
+        let path = job.join("layer");
+        let file = std::fs::File::open(&path).map_err(|e| unkept(&e))?;
+        let path = tempfile::TempPath::try_from_path(path).map_err(|e| unkept(&e))?;
+        let file = tempfile::NamedTempFile::from_parts(file, path);
+        store.layout().adopt(file, &digest, packed.size).map_err(|e| unkept(&e))?;
+        let index = std::fs::read(job.join("index")).map_err(|e| unkept(&e))?;
+        let index = LayerIndex::from_bytes(&index).map_err(|e| unkept(&e))?;
+        store.put_index(&packed.diff_id, &index).map_err(|e| unkept(&e))?;
+        let descriptor = Descriptor::new(packed.media_type.clone(), digest, packed.size);
+        let layer = Layer { diff_id, descriptor };
+        store.put_step(key, &Some(layer.row())).map_err(|e| unkept(&e))?;
+        Ok(Some(layer))
+    }
+
+    /// A new folder of the store for one step.
+    pub(super) fn job(&self) -> Result<Job<'_>, Fault> {
+        let path = self.store.temp_dir().map_err(|e| Fault::environment(e.to_string()))?;
+        Ok(Job { native: self, path })
+    }
+
+    /// What a step leaves free on the disk of the store.
+    pub(super) fn min_free(&self) -> MinFree {
+        MinFree { path: self.store.dir().to_owned(), bytes: LEAST_FREE }
+    }
+
     /// How programs of a platform come to run on this machine; none when they just do.
     pub(super) fn emulator(&self, platform: &Platform) -> Result<Option<Emulator>, Fault> {
         if qemu::runs_natively(host_arch(), &platform.os, &platform.arch) {
@@ -287,10 +337,6 @@ impl Native {
         };
         Ok(Some(Emulator { interpreter, registration, mode }))
     }
-}
-
-fn ended(command: &[String], code: i32) -> String {
-    format!("`{}` ended with exit code {code}", command.join(" "))
 }
 
 #[cfg(test)]

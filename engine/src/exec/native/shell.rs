@@ -166,6 +166,7 @@ impl Native {
             progress: Arc::new(Mute),
             private: Arc::new(Private::default()),
             fresh: false,
+            apart: None,
         };
         let emulator = self.emulator(&shell.platform)?;
         let (trees, _) = self.trees(&shell.layers, &knobs)?;
@@ -189,6 +190,7 @@ impl Native {
             threads: 1,
             copy: self.copies(),
             keep: false,
+            installs: false,
         };
         let reply: RunReply = self.call_attached("run", &request, &knobs)?;
         Ok(match reply.exit {

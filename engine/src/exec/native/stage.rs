@@ -130,7 +130,9 @@ impl Build<'_> {
                 self.state = below.state.clone();
             }
             Source::Upstream(pin) => {
-                let base = self.native.base(pin, self.spec, self.knobs, &mut self.built)?;
+                let platform = &self.stage.platform;
+                let (spec, knobs) = (self.spec, self.knobs);
+                let base = self.native.base(pin, platform, spec, knobs, &mut self.built)?;
                 self.date = base.date;
                 self.layers = base.layers;
                 if let Some(config) = base.config {
@@ -178,12 +180,17 @@ impl Build<'_> {
             let made = self.run(run, &|cached| progress.step(at, &text, cached))?;
             return self.made(&step.op, made);
         }
+        if let Op::Packages(packages) = &step.op {
+            let progress = self.knobs.progress.clone();
+            let made = self.packages(packages, &|cached| progress.step(at, &text, cached))?;
+            return self.made(&step.op, made);
+        }
         let cached = self.plain(&step.op)?;
         self.knobs.progress.step(at, &text, cached);
         Ok(())
     }
 
-    /// Every instruction but `run`; gives whether its layer came out of the store.
+    /// Every instruction but `run` and `packages`; gives whether its layer came out of the store.
     fn plain(&mut self, op: &Op<spec::Built>) -> Result<bool, Stop> {
         if let (true, Op::Workdir(path)) = (self.state.is_windows(), op) {
             super::windows::absolute(self.state.workdir(), path)?;
@@ -288,7 +295,7 @@ impl Build<'_> {
         }
         // Dates that come along, out of archives and other images, are kept unless one is given.
         let clamp = self.spec.source_date.unwrap_or(i64::MAX);
-        let key = layer_key(&items, clamp);
+        let key = self.knobs.place(layer_key(&items, clamp));
         let stored = || self.native.store.step(&key).flatten().and_then(|row| Layer::of_row(&row));
         if let Some(layer) = stored() {
             return Ok(Made::Layer { layer: Box::new(layer), cached: true });

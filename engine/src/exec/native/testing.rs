@@ -14,7 +14,7 @@ use mabuild_sandbox::{CancelHandle, Host};
 use super::layers::Layer;
 use super::{Native, Stop, stages};
 use crate::exec::{Fault, Knobs, Private, Progress, StepAt, Supply};
-use crate::facts::{ContextAsk, FilesAsk};
+use crate::facts::{Archive, ContextAsk, FilesAsk, PackagePin};
 use crate::spec::{BuildSpec, Built, Copy, Image, Input, Op, Settings, Source, Spec, Stage, Step};
 use crate::store::Store;
 use crate::track::{HttpOptions, TrackOptions, Tracking, find_facts};
@@ -23,6 +23,10 @@ use crate::track::{HttpOptions, TrackOptions, Tracking, find_facts};
 struct Nobody;
 
 impl Supply for Nobody {
+    fn package(&self, _: &Archive, _: &PackagePin) -> Result<PathBuf, Fault> {
+        Err(Fault::step("no packages here"))
+    }
+
     fn file(&self, _: &str, _: &str) -> Result<PathBuf, Fault> {
         Err(Fault::environment("there is no network"))
     }
@@ -184,7 +188,13 @@ impl World {
             let stage = stages.last_mut().unwrap();
             stage.steps.push(Step { span, text: None, op });
         }
-        Ok(Spec { platform, source_date: None, stages, settings: Settings::default() })
+        Ok(Spec {
+            platform,
+            source_date: None,
+            stages,
+            settings: Settings::default(),
+            watched: Vec::new(),
+        })
     }
 
     pub fn knobs(&self) -> Knobs {
@@ -194,6 +204,7 @@ impl World {
             progress: Arc::new(Nobody),
             private: Arc::new(Private::default()),
             fresh: false,
+            apart: None,
         }
     }
 

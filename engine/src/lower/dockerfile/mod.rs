@@ -40,7 +40,7 @@ pub(super) struct Recipe<'a> {
     pub node: &'a dyn Fn(NodeRef, &Platform, Span) -> Result<NodeId, LowerError>,
     /// The absolute folder of a named context.
     pub folder: &'a dyn Fn(usize) -> Result<Arc<str>, LowerError>,
-    pub below: Below<'a>,
+    pub below: &'a dyn Below,
 }
 
 /// The stages that the target needs, each after those it needs.
@@ -196,7 +196,7 @@ impl Lowering<'_> {
                 ..Ground::scratch(platform)
             }),
             Place::Node(node) => {
-                let facts = (recipe.below)(node).unwrap_or_default();
+                let facts = recipe.below.image(node).unwrap_or_default();
                 Ok(Ground {
                     source: Source::Parent(node),
                     platform,

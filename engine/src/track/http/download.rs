@@ -9,11 +9,10 @@ use mabuild_oci::digest::Hasher;
 use reqwest::header::{
     CONTENT_RANGE, ETAG, HeaderMap, HeaderValue, IF_RANGE, LAST_MODIFIED, RANGE,
 };
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use tempfile::NamedTempFile;
 
 use super::error::{FetchError, Trouble, mask};
-use super::retry::Tries;
 use super::{Client, Condition};
 use crate::store::{Store, StoreError};
 
@@ -107,6 +106,23 @@ impl Client {
         Ok(Downloaded::New { digest, condition })
     }
 
+    /// Fetches a file of which only the size is known, and gives it with its sha256. It is not in
+    /// the store: the caller has to verify it first.
+    pub async fn download_sized(
+        &self,
+        url: &str,
+        size: u64,
+        store: &Arc<Store>,
+        progress: &Progress,
+    ) -> Result<(NamedTempFile, Digest), FetchError> {
+        let target = self.target(url)?;
+        let wanted = Wanted { size: Some(size), ..Wanted::default() };
+        match self.fill(&target, &wanted, store, progress).await? {
+            Some((sink, _)) => Ok((sink.file, sink.hasher.finish())),
+            None => Err(unstored(&"the server says that it did not change")),
+        }
+    }
+
     /// Fetches until it is whole; none when the copy that is known is right.
     async fn fill(
         &self,
@@ -118,7 +134,7 @@ impl Client {
         let file = store.temp_named().map_err(|e| unstored(&e))?;
         let hasher = wanted.digest.map_or_else(Hasher::sha256, |digest| digest.hasher());
         let mut part = Part::new(Sink::new(file, hasher));
-        let mut tries = Tries::new(&self.inner);
+        let mut tries = self.tries();
         let mut mismatched = false;
         loop {
             let before = part.sink.size;
@@ -142,7 +158,7 @@ impl Client {
             if part.sink.size > before {
                 tries.progress();
             }
-            tries.again(url, trouble).await?;
+            trouble.retry(url, &mut tries).await?;
         }
     }
 
@@ -157,7 +173,7 @@ impl Client {
         let _permit = self.permit(url).await;
         let local =
             |e: &dyn std::fmt::Display| Trouble::fatal(url, &format!("cannot keep it: {e}"));
-        let mut response = self.send(url, part.headers(&wanted.condition)).await?;
+        let mut response = self.send(Method::GET, url, part.headers(&wanted.condition)).await?;
         let total = match response.status() {
             StatusCode::PARTIAL_CONTENT => match content_range(&response) {
                 Some((start, total)) if start == part.sink.size => total,
@@ -181,6 +197,11 @@ impl Client {
             }
             status => return Err(Trouble::fatal(url, &format!("unexpected answer {status}"))),
         };
+        if let (Some(expected), Some(total)) = (wanted.size, total)
+            && total != expected
+        {
+            return Err(Trouble::sized(url, expected, &total.to_string()));
+        }
         let total = wanted.size.or(total);
         let largest = wanted.size.unwrap_or(LARGEST);
         let mut piece = Vec::with_capacity(PIECE);
@@ -189,8 +210,8 @@ impl Client {
             if let Ok(Some(chunk)) = &chunk {
                 piece.extend_from_slice(chunk);
                 if part.sink.size + piece.len() as u64 > largest {
-                    let message = format!("it has more than the expected {largest} bytes");
-                    return Err(Trouble::fatal(url, &message));
+                    let actual = format!("more than {largest}");
+                    return Err(Trouble::sized(url, largest, &actual));
                 }
             }
             // What came before a break is kept, too.
@@ -304,7 +325,7 @@ fn mismatch(url: &Url, expected: &Digest, actual: &Digest) -> FetchError {
          digest, or take another mirror",
         mask(url.as_str())
     );
-    FetchError { message, blames_upstream: true, status: None }
+    FetchError { message, blames_upstream: true, status: None, differs: true }
 }
 
 fn unstored(e: &dyn std::fmt::Display) -> FetchError {
@@ -312,6 +333,7 @@ fn unstored(e: &dyn std::fmt::Display) -> FetchError {
         message: format!("cannot keep a download: {e}"),
         blames_upstream: false,
         status: None,
+        differs: false,
     }
 }
 

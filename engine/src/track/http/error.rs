@@ -18,6 +18,8 @@ pub struct FetchError {
     pub blames_upstream: bool,
     /// The status that the server refused with.
     pub status: Option<u16>,
+    /// Whether something came, but of another size or digest than it should have.
+    pub differs: bool,
 }
 
 impl From<FetchError> for FactError {
@@ -62,17 +64,28 @@ impl Trouble {
             _ => "check the address",
         };
         let message = format!("cannot fetch {}: {status}; {help}", mask(url.as_str()));
-        Self::Fatal(FetchError { message, blames_upstream: false, status: Some(status.as_u16()) })
+        let status = Some(status.as_u16());
+        Self::Fatal(FetchError { message, blames_upstream: false, status, differs: false })
     }
 
     pub fn fatal(url: &Url, why: &str) -> Self {
         let message = format!("cannot fetch {}: {why}", mask(url.as_str()));
-        Self::Fatal(FetchError { message, blames_upstream: false, status: None })
+        Self::Fatal(FetchError { message, blames_upstream: false, status: None, differs: false })
     }
 
     pub fn out_of_reach(url: &Url, why: &str) -> Self {
         let message = format!("cannot fetch {}: {why}", mask(url.as_str()));
-        Self::Fatal(FetchError { message, blames_upstream: true, status: None })
+        Self::Fatal(FetchError { message, blames_upstream: true, status: None, differs: false })
+    }
+
+    /// A body of another size than it should have; to ask again would change nothing.
+    pub fn sized(url: &Url, expected: u64, actual: &str) -> Self {
+        let message = format!(
+            "{} has {actual} bytes, but {expected} were expected: it was altered or exchanged; \
+             take another mirror",
+            mask(url.as_str())
+        );
+        Self::Fatal(FetchError { message, blames_upstream: true, status: None, differs: true })
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod download;
 mod error;
+mod head;
 mod retry;
 #[cfg(test)]
 mod tests;
@@ -16,18 +17,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use mabuild_registry::wire::{Backoff, cause};
+use mabuild_registry::wire::{Backoff, Tries, cause};
 use reqwest::header::{
     ACCEPT_ENCODING, ETAG, HeaderMap, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
 };
-use reqwest::{NoProxy, Proxy, Response, StatusCode, Url};
+use reqwest::{Method, NoProxy, Proxy, Response, StatusCode, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub(crate) use download::{Downloaded, Expected, Progress};
 pub use error::FetchError;
 use error::Trouble;
 pub(crate) use error::mask;
-use retry::Tries;
 
 /// How the client behaves.
 #[derive(Clone, Debug)]
@@ -60,7 +60,7 @@ impl Default for HttpOptions {
             offline: false,
             connect_timeout: Duration::from_secs(20),
             stall_timeout: Duration::from_secs(45),
-            per_host: 6,
+            per_host: 8,
             attempts: 5,
             pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(60),
@@ -205,13 +205,18 @@ impl Client {
     ) -> Result<Fetched, FetchError> {
         let url = self.target(url)?;
         let headers = condition.headers();
-        let mut tries = Tries::new(&self.inner);
+        let mut tries = self.tries();
         loop {
             match self.get_once(&url, limit, &headers).await {
                 Ok(fetched) => return Ok(fetched),
-                Err(trouble) => tries.again(&url, trouble).await?,
+                Err(trouble) => trouble.retry(&url, &mut tries).await?,
             }
         }
+    }
+
+    /// The count of the tries of a new request.
+    fn tries(&self) -> Tries<'_> {
+        Tries::new(&self.inner.backoff, self.inner.options.attempts)
     }
 
     async fn get_once(
@@ -221,7 +226,7 @@ impl Client {
         headers: &HeaderMap,
     ) -> Result<Fetched, Trouble> {
         let _permit = self.permit(url).await;
-        let mut response = self.send(url, headers.clone()).await?;
+        let mut response = self.send(Method::GET, url, headers.clone()).await?;
         if response.status() == StatusCode::NOT_MODIFIED && !headers.is_empty() {
             return Ok(Fetched::NotModified);
         }
@@ -240,12 +245,17 @@ impl Client {
         Ok(Fetched::New { bytes, condition })
     }
 
-    /// Sends a GET and sorts its status: what comes back is a success, 304 or 416.
-    async fn send(&self, url: &Url, mut headers: HeaderMap) -> Result<Response, Trouble> {
+    /// Sends a request and sorts its status: what comes back is a success, 304 or 416.
+    async fn send(
+        &self,
+        method: Method,
+        url: &Url,
+        mut headers: HeaderMap,
+    ) -> Result<Response, Trouble> {
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let stall = self.inner.options.stall_timeout;
         let transport = self.transport().map_err(|e| Trouble::fatal(url, e))?;
-        let sent = transport.http.get(url.clone()).headers(headers).send();
+        let sent = transport.http.request(method, url.clone()).headers(headers).send();
         let response = match tokio::time::timeout(stall, sent).await {
             Ok(Ok(response)) => response,
             Ok(Err(e)) => return Err(unsent(transport, url, &e)),
@@ -295,6 +305,7 @@ impl Client {
             message: format!("cannot fetch {}: {why}", mask(text)),
             blames_upstream: false,
             status: None,
+            differs: false,
         };
         let url = Url::parse(text).map_err(|e| wrong(&e.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
@@ -305,7 +316,8 @@ impl Client {
                 "{} is needed, but the network may not be used; run once without --offline",
                 mask(text)
             );
-            return Err(FetchError { message, blames_upstream: true, status: None });
+            let blames_upstream = true;
+            return Err(FetchError { message, blames_upstream, status: None, differs: false });
         }
         Ok(url)
     }

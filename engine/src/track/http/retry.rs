@@ -1,49 +1,24 @@
-//! When and how often to try again.
+//! What is told when trying again did not help.
 
+use mabuild_registry::wire::{GivenUp, Tries};
 use reqwest::Url;
 
-use super::Inner;
 use super::error::{FetchError, Trouble, mask};
 
-/// Tries in all, however much progress each makes.
-const MOST: u32 = 50;
-
-/// Counts the tries of one request.
-pub(super) struct Tries<'a> {
-    client: &'a Inner,
-    /// Since the last progress.
-    failed: u32,
-    all: u32,
-}
-
-impl<'a> Tries<'a> {
-    pub fn new(client: &'a Inner) -> Self {
-        Self { client, failed: 0, all: 0 }
-    }
-
-    /// The last try brought bytes that are kept.
-    pub fn progress(&mut self) {
-        self.failed = 0;
-    }
-
+impl Trouble {
     /// Waits for the next try, or gives up.
-    pub async fn again(&mut self, url: &Url, trouble: Trouble) -> Result<(), FetchError> {
-        let (message, wait) = match trouble {
-            Trouble::Fatal(e) => return Err(e),
-            Trouble::Again { message, wait } => (message, wait),
+    pub async fn retry(self, url: &Url, tries: &mut Tries<'_>) -> Result<(), FetchError> {
+        let (message, wait) = match self {
+            Self::Fatal(e) => return Err(e),
+            Self::Again { message, wait } => (message, wait),
         };
-        self.failed += 1;
-        self.all += 1;
-        if self.failed >= self.client.options.attempts || self.all >= MOST {
+        tries.again(wait).await.map_err(|GivenUp(times)| {
             let message = format!(
-                "cannot fetch {}: {message} (tried {} times); check the network and proxy \
+                "cannot fetch {}: {message} (tried {times} times); check the network and proxy \
                  settings, or take another mirror",
-                mask(url.as_str()),
-                self.all
+                mask(url.as_str())
             );
-            return Err(FetchError { message, blames_upstream: true, status: None });
-        }
-        tokio::time::sleep(self.client.backoff.pause(self.failed, wait)).await;
-        Ok(())
+            FetchError { message, blames_upstream: true, status: None, differs: false }
+        })
     }
 }

@@ -232,7 +232,7 @@ async fn more_bytes_than_there_should_be_end_a_download() {
     let (_dir, store) = store();
     let expected = Expected { digest: Digest::sha256("x"), size: Some(1) };
     let error = client().download(&server.url("/f"), expected, &store, &|_, _| {}).await;
-    assert!(error.unwrap_err().message.contains("more than the expected 1 bytes"));
+    assert!(error.unwrap_err().message.contains("has 1000000 bytes, but 1 were expected"));
 }
 
 #[tokio::test]

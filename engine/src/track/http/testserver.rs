@@ -9,6 +9,8 @@ use std::time::Duration;
 /// One request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
+    /// `GET` or `HEAD`.
+    pub method: String,
     /// Path with query.
     pub path: String,
     headers: Vec<(String, String)>,
@@ -121,26 +123,27 @@ fn serve(stream: TcpStream, seen: &Mutex<Vec<Request>>, answer: &dyn Fn(&Request
         answer(&request)
     };
     // The client may be gone by now; that is its business.
-    let _ = write(stream, &reply);
+    let _ = write(stream, &reply, request.method == "HEAD");
 }
 
 fn read(stream: &TcpStream) -> Option<Request> {
     let mut reader = BufReader::new(stream.take(64 * 1024));
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
-    let path = line.split(' ').nth(1)?.to_owned();
+    let mut words = line.split(' ');
+    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
     let mut headers = Vec::new();
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
         match line.trim_end().split_once(':') {
             Some((name, value)) => headers.push((name.to_lowercase(), value.trim().to_owned())),
-            None => return Some(Request { path, headers, number: 0 }),
+            None => return Some(Request { method, path, headers, number: 0 }),
         }
     }
 }
 
-fn write(mut stream: TcpStream, reply: &Reply) -> std::io::Result<()> {
+fn write(mut stream: TcpStream, reply: &Reply, is_head: bool) -> std::io::Result<()> {
     let mut head = format!("HTTP/1.1 {} x\r\nConnection: close\r\n", reply.status);
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
@@ -151,6 +154,7 @@ fn write(mut stream: TcpStream, reply: &Reply) -> std::io::Result<()> {
     head.push_str("\r\n");
     stream.write_all(head.as_bytes())?;
     let sent = match reply.ending {
+        _ if is_head => 0,
         Ending::Whole => reply.body.len(),
         Ending::Reset(n) | Ending::Stall(n) | Ending::Short(n) => n,
     };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::facts::FactError;
 use crate::track::Shared;
-use crate::track::http::{Condition, Fetched};
+use crate::track::http::{Condition, FetchError, Fetched, mask};
 use crate::track::local::blocking;
 use crate::track::wrong;
 use mabuild_oci::Digest;
@@ -42,7 +42,7 @@ pub(super) async fn current(
     kind: &str,
     url: &str,
     limit: u64,
-) -> Result<Current, FactError> {
+) -> Result<Current, FetchError> {
     let note = shared.store.memo(kind, url).and_then(|text| read(&text));
     let copy = note.as_ref().and_then(|note| {
         let bytes = std::fs::read(shared.store.download_path(&note.digest)).ok()?;
@@ -73,7 +73,8 @@ pub(super) async fn current(
         }
         (Fetched::NotModified, Some(copy)) => Ok(known(copy)),
         (Fetched::NotModified, None) => {
-            Err(wrong(format!("{url} was not asked conditionally, but answers 304")))
+            let message = format!("{} was not asked conditionally, but answers 304", mask(url));
+            Err(FetchError { message, blames_upstream: true, status: Some(304), differs: false })
         }
     }
 }

@@ -1,17 +1,17 @@
-//! Root file system archives: pinned by the digest in the file, by a checksum file, or by the
-//! content of a local archive.
+//! Root file system archives: pinned by the digest in the file, by a checksum file, by a listing
+//! that names digests, by a signature, or by the content of a local archive.
 
 use std::sync::Arc;
 
 use mabuild_oci::Digest;
 use mabuild_oci::digest::Hasher;
 
-use super::{Answer, Tracker, checksums, memory};
-use crate::facts::{FactError, Pin};
+use super::{Answer, Tracker, checksums, follow, memory, signed};
+use crate::facts::{FactError, Follow, Pin, VERSION};
 use crate::store::Stat;
 use crate::track::http::mask;
 use crate::track::local::{blocking, digest};
-use crate::track::{Shared, is_address, wrong};
+use crate::track::{Shared, added, is_address, wrong};
 
 /// The largest file of checksums that is read.
 const LARGEST: u64 = 16 << 20;
@@ -24,32 +24,74 @@ pub(super) struct Rootfs {
     pub checksums: Option<String>,
     /// Digest that is given.
     pub digest: Option<String>,
+    /// Path or address of a signature, and of the keys that may make it.
+    pub signature: Option<(String, String)>,
+    /// How the version is found that the others have in them.
+    pub follow: Option<Follow>,
 }
 
 impl Tracker for Rootfs {
     fn track<'a>(&'a self, shared: &'a Arc<Shared>) -> Answer<'a> {
         Box::pin(async move {
-            let digest = match (&self.digest, &self.checksums) {
-                (Some(given), _) => digest(given)?,
-                (None, Some(list)) => self.listed(shared, list).await?,
-                (None, None) if is_address(&self.location) => {
-                    return Err(wrong(format!(
-                        "{} is fetched without a checksum, so nobody could tell whether it was \
-                         exchanged; add checksums=\"…\" or sha256=\"…\"",
-                        mask(&self.location)
-                    )));
-                }
-                (None, None) => {
-                    let (shared, path) = (shared.clone(), self.location.clone());
-                    blocking(move || hash_of(&shared, &path)).await?
-                }
+            let Some(follow) = &self.follow else { return self.pinned(shared, None).await };
+            if let Some(digest) = &self.digest {
+                return Err(wrong(format!(
+                    "{} follows `{}`, but {digest} is the content of one version alone; take one \
+                     of them away, or name `checksums` in place of the digest",
+                    mask(&self.location),
+                    follow.range
+                )));
+            }
+            let found = follow::find(shared, &self.location, follow).await?;
+            let filled = |text: &String| text.replace(VERSION, &found.version);
+            let one = Self {
+                location: filled(&self.location),
+                checksums: self.checksums.as_ref().map(filled),
+                // What vouches for the archive by name comes before what merely lists it.
+                digest: found.digest.filter(|_| self.checksums.is_none()).map(|d| d.to_string()),
+                signature: self.signature.as_ref().map(|(at, keys)| (filled(at), filled(keys))),
+                follow: None,
             };
-            Ok(Pin::Archive { digest: digest.to_string(), location: self.location.clone() })
+            one.pinned(shared, Some(found.version)).await
         })
     }
 }
 
 impl Rootfs {
+    /// Pins the archive of one version.
+    async fn pinned(
+        &self,
+        shared: &Arc<Shared>,
+        version: Option<String>,
+    ) -> Result<Pin, FactError> {
+        let digest = match (&self.digest, &self.checksums) {
+            (Some(given), _) => digest(given)?,
+            (None, Some(list)) => self.listed(shared, list).await?,
+            (None, None) => self.served(shared).await?,
+        };
+        if let Some((signature, keys)) = &self.signature {
+            let archive = signed::Archive { digest, location: &self.location };
+            signed::check(shared, &archive, signature, keys).await?;
+        }
+        Ok(Pin::Archive { digest: digest.to_string(), location: self.location.clone(), version })
+    }
+
+    /// The digest of what is there now, where that can be believed.
+    async fn served(&self, shared: &Arc<Shared>) -> Result<Digest, FactError> {
+        if !is_address(&self.location) {
+            let (shared, path) = (shared.clone(), self.location.clone());
+            return blocking(move || hash_of(&shared, &path)).await;
+        }
+        if self.signature.is_none() {
+            return Err(wrong(format!(
+                "{} is fetched without a checksum, so nobody could tell whether it was \
+                 exchanged; add checksums=\"…\" or sha256=\"…\"",
+                mask(&self.location)
+            )));
+        }
+        added::served(shared, &self.location).await
+    }
+
     async fn listed(&self, shared: &Arc<Shared>, list: &str) -> Result<Digest, FactError> {
         let end = self.location.find(['?', '#']).unwrap_or(self.location.len());
         let path = if is_address(&self.location) { self.location.get(..end) } else { None };
