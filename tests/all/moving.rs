@@ -3,8 +3,10 @@
 
 use std::path::PathBuf;
 
+use mabuild_tests::archive::Tar;
 use mabuild_tests::debian::{Archive, Pkg};
-use mabuild_tests::env::{Run, TestEnv, host};
+use mabuild_tests::env::{Run, TestEnv, host, skip};
+use mabuild_tests::fixture::installed;
 use mabuild_tests::server::Answer;
 
 /// A day of the past; releases of later days come after it.
@@ -227,4 +229,59 @@ fn an_upstream_that_fails_stays_and_the_others_go_on() {
     let _ = run.says(&["left 2.0"]);
     world.archive.heal();
     assert_eq!(world.built(&[]), 2);
+}
+
+/// A base whose files say that `hello` 1.0 is installed out of an archive, and an image on it that
+/// runs something.
+fn watching(world: &World, busybox: &[u8], watch: &str) {
+    let status = "Package: hello\nStatus: install ok installed\nVersion: 1.0\nArchitecture: all\n";
+    let list =
+        format!("deb [signed-by=/etc/apt/keyrings/key.asc] {} stable main\n", world.archive.uri());
+    let key = std::fs::read(world.archive.keys()).unwrap();
+    let tar = Tar::default()
+        .file("busybox", 0o755, busybox)
+        .file("var/lib/dpkg/status", 0o644, status)
+        .file("etc/apt/sources.list", 0o644, &list)
+        .file("etc/apt/keyrings/key.asc", 0o644, key)
+        .plain();
+    world.env.write("root.tar", tar);
+    world.env.write(
+        "mabuild.kdl",
+        format!(
+            "mabuild 1\nplatforms {:?}\nbase \"root\" {{ rootfs \"root.tar\" }}\n\
+             image \"app\" {{ from \"root\"; {watch}; steps {{ run \"/busybox\" \"touch\" \"/x\" }} }}\n\
+             image \"other\" {{ from \"root\"; steps {{ run \"/busybox\" \"touch\" \"/y\" }} }}\n",
+            host()
+        ),
+    );
+}
+
+#[test]
+fn watched_packages_have_steps_run_again_once() {
+    let Some(busybox) = installed() else {
+        return skip("there is no static busybox to run steps with");
+    };
+    let mut world = World::new();
+    let hello = |version| Pkg::new("hello", version).file("opt/hello", version);
+    world.archive.package(hello("1.0"));
+    world.archive.publish(DAY + DAYS);
+    watching(&world, &busybox, "watch \"packages\"");
+    assert_eq!(world.built(&[]), 3);
+    let _ = world.check(&[]).ok();
+    world.archive.package(hello("2.0"));
+    world.archive.publish(DAY + 2 * DAYS);
+    assert_eq!(world.built(&[]), 0);
+    let run = world.check(&[]).fails(2);
+    assert!(run.stdout.contains("hello") && run.stdout.contains("2.0"), "{}", run.stdout);
+    assert!(run.stdout.contains("makes 1 image stale"), "{}", run.stdout);
+    let counts = world.env.rebuild(&["--update"]);
+    assert_eq!((counts.built, counts.executed), (1, 1), "{counts:?}");
+    // What the steps did not bring in is no reason to run them for ever.
+    let counts = world.env.rebuild(&["--update"]);
+    assert_eq!((counts.built, counts.executed), (0, 0), "{counts:?}");
+    // Packages of other archives than those for security do not count here.
+    watching(&world, &busybox, "watch \"packages\" only=\"security\"");
+    std::fs::remove_file(world.lock_path()).unwrap();
+    world.env.rebuild(&[]);
+    let _ = world.check(&[]).ok();
 }

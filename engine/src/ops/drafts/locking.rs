@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 
 use super::lock as guard;
-use crate::facts::lock::{Lock, Place, is_locked};
+use crate::facts::lock::{Lock, Place, is_file_locked, is_locked};
 use crate::facts::{FactError, FilesAsk, Pin, UpstreamAsk};
 use crate::graph::{Graph, NodeId};
 
@@ -130,6 +130,12 @@ impl Locking {
             FilesAsk::Context(_) => ask.clone(),
             _ => locked().unwrap_or_else(|| ask.clone()),
         }
+    }
+
+    /// Whether files are fetched that the lock lacks, and may not be: `effective` is the same ask
+    /// with what the lock says of it.
+    pub fn refuses(&self, ask: &FilesAsk, effective: &FilesAsk) -> bool {
+        self.closed && ask == effective && is_file_locked(ask)
     }
 
     pub fn put_file(&self, graph: &Graph, node: NodeId, ask: &FilesAsk, pinned: &str) {

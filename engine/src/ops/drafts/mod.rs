@@ -257,6 +257,10 @@ impl Specs for Drafts {
         let effective = |ask: &FilesAsk| self.locking.file(&self.lowered.graph, node, ask);
         // A missing file is shown at its own instruction.
         for (step, ask) in asked.files() {
+            if self.locking.refuses(ask, &effective(ask)) {
+                let lacks = self.locking.lacks(&self.lowered.graph, node);
+                return Err(wrong(lacks.message, Some(step.span), false));
+            }
             self.files(&effective(ask))
                 .map_err(|message| wrong(message, Some(step.span), false))?;
         }
