@@ -14,7 +14,7 @@ use mabuild_distro::alpine::db::Setup;
 use mabuild_distro::alpine::{Dependency, Keys};
 use mabuild_lang::platform::Platform;
 use mabuild_oci::layer::merge;
-use mabuild_sandbox::{Network, RunSpec};
+use mabuild_sandbox::RunSpec;
 use serde::{Deserialize, Serialize};
 
 use super::base::Base;
@@ -155,16 +155,11 @@ impl Native {
         knobs: &Knobs,
         built: &mut Built,
     ) -> Result<(Layer, i64), Stop> {
-        let emulator = self.emulator(platform)?;
-        let emulated = emulator.is_some();
+        let mut run = self.apart(RunSpec::new("/", [""; 0]), platform)?;
+        let emulated = run.emulator.is_some();
         let _slot = self.slots.take();
         let job = self.job()?;
-        let mut run = RunSpec::new("/", [""; 0]);
         run.env = vec![("PATH".to_owned(), script::PATH.to_owned())];
-        run.network = Network::None;
-        run.bits32 = !emulated && platform.arch == "386";
-        run.emulator = emulator;
-        run.min_free = Some(self.min_free());
         let request = InstallRequest {
             job: job.path.clone(),
             packages,
@@ -187,10 +182,8 @@ impl Native {
         if let Some(how) = reply.failed {
             return Err(Fault::step(format!("{how}; its output says why")).into());
         }
-        let layer = self.keep(key, reply.packed.as_ref(), &job.path)?;
-        let layer = layer.ok_or_else(|| Fault::step("there are no packages to set up"))?;
+        let layer = self.keep_base(key, reply.packed.as_ref(), &job.path, reply.date)?;
         built.bytes += layer.descriptor.size;
-        self.keep_date(key, reply.date)?;
         Ok((layer, reply.date))
     }
 }

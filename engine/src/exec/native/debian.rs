@@ -7,7 +7,7 @@ mod inner;
 pub(super) mod script;
 mod unpack;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -18,6 +18,7 @@ use mabuild_sandbox::{Mount, Network, RunSpec, Source};
 use serde::{Deserialize, Serialize};
 
 use super::base::Base;
+use super::inner::PackedReply;
 use super::layers::Layer;
 use super::{Native, Stop};
 use crate::exec::{Built, Fault, Knobs};
@@ -84,19 +85,14 @@ impl Native {
         let begun = Instant::now();
         let packages = self.debs(&pin.set)?;
         built.phases.download += begun.elapsed().as_secs_f64();
-        let emulator = self.emulator(platform)?;
-        let emulated = emulator.is_some();
+        let mut run = self.apart(RunSpec::new("/", [""; 0]), platform)?;
+        let emulated = run.emulator.is_some();
         let _slot = self.slots.take();
         let job = self.job()?;
         let arch = debian_arch(&platform.os, &platform.arch, platform.variant.as_deref());
         let arch = arch.ok_or_else(|| Fault::step(format!("Debian is not made for {platform}")))?;
-        let mut run = RunSpec::new("/", [""; 0]);
         run.env = VARIABLES.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        run.network = Network::None;
         run.mounts.push(no_services());
-        run.bits32 = !emulated && platform.arch == "386";
-        run.emulator = emulator;
-        run.min_free = Some(self.min_free());
         let request = BootstrapRequest {
             job: job.path.clone(),
             packages,
@@ -128,11 +124,32 @@ impl Native {
             ))
             .into());
         }
-        let layer = self.keep(&key, reply.packed.as_ref(), &job.path)?;
-        let layer = layer.ok_or_else(|| Fault::step("there are no packages to set up"))?;
+        let layer = self.keep_base(&key, reply.packed.as_ref(), &job.path, reply.date)?;
         built.bytes += layer.descriptor.size;
-        self.keep_date(&key, reply.date)?;
         Ok(base(layer, reply.date))
+    }
+
+    /// How a program runs that sets packages of a platform up: without a network.
+    pub(super) fn apart(&self, mut run: RunSpec, platform: &Platform) -> Result<RunSpec, Fault> {
+        run.emulator = self.emulator(platform)?;
+        run.bits32 = run.emulator.is_none() && platform.arch == "386";
+        run.network = Network::None;
+        run.min_free = Some(self.min_free());
+        Ok(run)
+    }
+
+    /// Takes the layer of a system that was set up into the store, with its date.
+    pub(super) fn keep_base(
+        &self,
+        key: &Key,
+        packed: Option<&PackedReply>,
+        job: &Path,
+        date: i64,
+    ) -> Result<Layer, Fault> {
+        let layer = self.keep(key, packed, job)?;
+        let layer = layer.ok_or_else(|| Fault::step("there are no packages to set up"))?;
+        self.keep_date(key, date)?;
+        Ok(layer)
     }
 
     /// Brings the files of packages in, several at once.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use mabuild_distro::debian::deb::Deb;
 use mabuild_distro::debian::dpkg::Unpacked;
 use mabuild_distro::debian::status;
-use mabuild_sandbox::{Network, RunSpec};
+use mabuild_sandbox::RunSpec;
 
 use super::alpine;
 use super::debian::{DebFile, VARIABLES, no_services, script};
@@ -172,14 +172,9 @@ impl Build<'_> {
 
     /// How a package manager runs.
     fn install_spec(&self, mut spec: RunSpec, date: i64) -> Result<RunSpec, Fault> {
-        let emulator = self.native.emulator(&self.stage.platform)?;
         spec.env.push(("SOURCE_DATE_EPOCH".to_owned(), date.to_string()));
         run::surround(&mut spec, &User::root(), false);
-        spec.network = Network::None;
-        spec.bits32 = emulator.is_none() && self.stage.platform.arch == "386";
-        spec.emulator = emulator;
-        spec.min_free = Some(self.native.min_free());
-        Ok(spec)
+        self.native.apart(spec, &self.stage.platform)
     }
 }
 

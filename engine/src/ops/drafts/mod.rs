@@ -138,13 +138,7 @@ impl Drafts {
     /// The same, also for what is asked anew.
     fn remembered(&self, node: NodeId, slot: &str, ask: &UpstreamAsk) -> Option<Pin> {
         let pin = self.locking.pin(&self.lowered.graph, node, slot, ask)?;
-        let fits = match (&pin, ask) {
-            (Pin::Packages(pin), UpstreamAsk::Packages(ask)) => {
-                ask.below.as_ref().is_none_or(|distro| distro.digest() == pin.below)
-            }
-            _ => true,
-        };
-        fits.then_some(pin)
+        fits(&pin, ask).then_some(pin)
     }
 
     /// What a place of a node is pinned to: by the lock, else by what the upstream serves now.
@@ -233,10 +227,9 @@ impl Drafts {
 /// Whether a pin of packages is for what is below now.
 fn fits(pin: &Pin, ask: &UpstreamAsk) -> bool {
     match (pin, ask) {
-        (Pin::Packages(pin), UpstreamAsk::Packages(ask)) => match &ask.below {
-            Some(distro) => distro.digest() == pin.below,
-            None => true,
-        },
+        (Pin::Packages(pin), UpstreamAsk::Packages(ask)) => {
+            ask.below.as_ref().is_none_or(|distro| distro.digest() == pin.below)
+        }
         _ => true,
     }
 }
@@ -257,12 +250,12 @@ impl Specs for Drafts {
         let effective = |ask: &FilesAsk| self.locking.file(&self.lowered.graph, node, ask);
         // A missing file is shown at its own instruction.
         for (step, ask) in asked.files() {
-            if self.locking.refuses(ask, &effective(ask)) {
+            let locked = effective(ask);
+            if self.locking.refuses(ask, &locked) {
                 let lacks = self.locking.lacks(&self.lowered.graph, node);
                 return Err(wrong(lacks.message, Some(step.span), false));
             }
-            self.files(&effective(ask))
-                .map_err(|message| wrong(message, Some(step.span), false))?;
+            self.files(&locked).map_err(|message| wrong(message, Some(step.span), false))?;
         }
         let mut slots = Slots::default();
         let mut draft = asked.advance::<Draft, SpecError>(

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
 use tokio::task::JoinSet;
 
-use super::{Answer, Once, Tracker};
+use super::{Answer, Once, Tracker, remembered};
 use crate::facts::{
     AlpineArchive, AlpineAsk, AlpinePin, Archive, Distro, FactError, PackagePin, PackageSet,
     PackagesAsk, Pin, ReleasePin,
@@ -82,13 +82,6 @@ impl Sets {
     }
 }
 
-/// What was found out, as it is noted.
-#[derive(Serialize, Deserialize)]
-struct Note<T> {
-    form: u32,
-    found: T,
-}
-
 /// A package as it is noted.
 #[derive(Serialize, Deserialize)]
 struct Noted {
@@ -139,7 +132,7 @@ async fn resolve(
 ) -> Result<PackageSet, FactError> {
     let seen = seen(shared, archives, arch).await?;
     let note = note_of(&seen, world, below);
-    let noted = remembered(shared, "alpine-packages", note, async {
+    let noted = remembered(shared, ("alpine-packages", FORM), note, async {
         let indexes = indexes(shared, &seen).await?;
         let chosen = choose(&indexes, &seen, world, below).await?;
         files::pinned(shared, &seen, chosen).await
@@ -245,22 +238,4 @@ fn note_of(seen: &[Seen], world: &[String], below: Option<&Arc<Distro>>) -> Stri
         below.installed.iter().filter_map(|one| one.provides.as_deref()).for_each(&mut word);
     }
     hasher.finalize().to_hex().to_string()
-}
-
-/// What was found out before, or is now.
-async fn remembered<T: Serialize + for<'a> Deserialize<'a>>(
-    shared: &Arc<Shared>,
-    kind: &str,
-    note: String,
-    find: impl Future<Output = Result<T, FactError>>,
-) -> Result<T, FactError> {
-    let known = shared.store.memo(kind, &note);
-    let known = known.and_then(|text| serde_json::from_str::<Note<T>>(&text).ok());
-    if let Some(known) = known.filter(|known| known.form == FORM) {
-        return Ok(known.found);
-    }
-    let found = Note { form: FORM, found: find.await? };
-    let text = serde_json::to_string(&found).map_err(|e| wrong(e.to_string()))?;
-    shared.store.put_memo(kind, &note, &text).map_err(|e| wrong(e.to_string()))?;
-    Ok(found.found)
 }

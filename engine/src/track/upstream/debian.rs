@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-use super::{Answer, Once, Tracker};
+use super::{Answer, Once, Tracker, remembered};
 use crate::facts::{
     Archive as AnyArchive, DebianArchive, DebianAsk, DebianPin, Distro, FactError, PackagePin,
     PackageSet, PackagesAsk, Pin, ReleasePin,
@@ -78,13 +78,6 @@ struct Noted {
     filename: String,
 }
 
-/// What was found out, as it is noted.
-#[derive(Serialize, Deserialize)]
-struct Note<T> {
-    form: u32,
-    found: T,
-}
-
 /// Pins the packages of a base, sorted by name.
 pub(super) async fn pins(shared: &Arc<Shared>, ask: &DebianAsk) -> Result<PackageSet, FactError> {
     resolve(shared, ask.archives.clone(), &ask.arch, Wish::of_base(ask)).await
@@ -134,7 +127,7 @@ async fn resolve(
 ) -> Result<PackageSet, FactError> {
     let sources = sources(shared, archives, arch).await?;
     let note = note_of(&sources, arch, |list| wish.words(list));
-    let noted = remembered(shared, "debian-packages", note, async {
+    let noted = remembered(shared, ("debian-packages", FORM), note, async {
         let index = index(shared, &sources, arch).await?;
         let arch = arch.to_owned();
         let what = sources.first().map(|source| source.seen.archive.shown()).unwrap_or_default();
@@ -223,24 +216,6 @@ fn note_of(
     }
     question(&mut list);
     hasher.finalize().to_hex().to_string()
-}
-
-/// What was found out before, or is now.
-async fn remembered<T: Serialize + for<'a> Deserialize<'a>>(
-    shared: &Arc<Shared>,
-    kind: &str,
-    note: String,
-    find: impl Future<Output = Result<T, FactError>>,
-) -> Result<T, FactError> {
-    let known = shared.store.memo(kind, &note);
-    let known = known.and_then(|text| serde_json::from_str::<Note<T>>(&text).ok());
-    if let Some(known) = known.filter(|known| known.form == FORM) {
-        return Ok(known.found);
-    }
-    let found = Note { form: FORM, found: find.await? };
-    let text = serde_json::to_string(&found).map_err(|e| wrong(e.to_string()))?;
-    shared.store.put_memo(kind, &note, &text).map_err(|e| wrong(e.to_string()))?;
-    Ok(found.found)
 }
 
 fn set(sources: &[Source], noted: Vec<Noted>) -> PackageSet {

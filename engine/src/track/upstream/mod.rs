@@ -6,6 +6,7 @@ mod debian;
 mod follow;
 mod listing;
 mod memory;
+mod noted;
 mod oci_layout;
 mod once;
 mod packages;
@@ -27,6 +28,7 @@ pub(super) use debian::DebianRun;
 pub(super) use follow::Listings;
 use listing::{Entry, Listing};
 use memory::Current;
+use noted::remembered;
 use once::Once;
 pub(super) use published::published;
 

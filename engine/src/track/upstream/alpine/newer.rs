@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mabuild_distro::alpine::{Package, version};
 use serde::{Deserialize, Serialize};
 
-use super::{archives_of, indexes, note_of, remembered, seen};
+use super::{FORM, archives_of, indexes, note_of, remembered, seen};
 use crate::facts::{Archive, Distro, FactError};
 use crate::track::local::blocking;
 use crate::track::{Newer, Shared};
@@ -29,7 +29,7 @@ pub(in crate::track::upstream) async fn newer(
 ) -> Result<Vec<Newer>, FactError> {
     let seen = seen(shared, &archives_of(distro)?, &distro.arch).await?;
     let note = note_of(&seen, &[], Some(distro));
-    let noted: Vec<Noted> = remembered(shared, "alpine-newer", note, async {
+    let noted: Vec<Noted> = remembered(shared, ("alpine-newer", FORM), note, async {
         let (indexes, distro) = (indexes(shared, &seen).await?, distro.clone());
         blocking(move || {
             let mut highest: HashMap<&str, (&Package, usize)> = HashMap::new();

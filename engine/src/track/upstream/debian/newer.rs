@@ -7,7 +7,7 @@ use mabuild_distro::debian::{Package, version};
 use serde::{Deserialize, Serialize};
 
 use super::index::Packages;
-use super::{archives_of, index, note_of, remembered, sources};
+use super::{FORM, archives_of, index, note_of, remembered, sources};
 use crate::facts::{Distro, FactError, Installed};
 use crate::track::local::blocking;
 use crate::track::{Newer, Shared};
@@ -33,7 +33,7 @@ pub(in crate::track::upstream) async fn newer(
     let note = note_of(&sources, arch, |list| list(&mut [digest.as_str()].into_iter()));
     let labels: Vec<&str> = sources.iter().map(|source| source.asked.suite.as_str()).collect();
     let secure: Vec<bool> = labels.iter().map(|suite| suite.ends_with("-security")).collect();
-    let noted: Vec<Noted> = remembered(shared, "debian-newer", note, async {
+    let noted: Vec<Noted> = remembered(shared, ("debian-newer", FORM), note, async {
         let index = index(shared, &sources, arch).await?;
         let distro = distro.clone();
         blocking(move || {
