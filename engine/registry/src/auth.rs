@@ -4,7 +4,7 @@
 //! identity tokens.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -15,12 +15,15 @@ use serde::Deserialize;
 use tokio::sync::Mutex as AsyncMutex;
 use url::{Url, form_urlencoded};
 
+use crate::Reference;
 use crate::address::server;
+use crate::body::Payload;
 use crate::challenge::{Challenge, parse};
-use crate::client::Inner;
+use crate::client::{Ask, Inner};
 use crate::credentials::{Login, kept};
 use crate::error::{ErrorKind, Fault, Trouble};
 use crate::once::Once;
+use crate::scope::Scope;
 
 /// The largest answer of a token server, in bytes.
 const LARGEST: u64 = 1 << 20;
@@ -37,6 +40,10 @@ struct Pass {
     until: Option<Instant>,
 }
 
+/// The passes of a registry that serve more than reading one repository: each with the permission
+/// it was given for, or with none where it serves for all.
+type Wide = Vec<(Option<Scope>, Pass)>;
+
 /// The pass of a registry and scope, held by whoever gets a new one.
 type Slot = Arc<AsyncMutex<Option<Pass>>>;
 
@@ -46,7 +53,8 @@ type Found = (Option<Login>, Option<String>);
 /// What is known of logins so far.
 #[derive(Debug, Default)]
 pub(crate) struct Auth {
-    slots: Mutex<HashMap<(String, String), Slot>>,
+    slots: Mutex<HashMap<(String, Scope), Slot>>,
+    wide: Mutex<HashMap<String, Wide>>,
     found: Once<String, Found>,
 }
 
@@ -60,21 +68,27 @@ struct Granted {
 
 impl Inner {
     /// What is sent to a registry for a scope, as far as it is known.
-    pub(crate) async fn pass(&self, host: &str, scope: &str) -> Option<HeaderValue> {
-        let slot = self.slot(host, scope);
+    pub(crate) async fn pass(&self, reference: &Reference, scope: &Scope) -> Option<HeaderValue> {
+        let slot = self.slot(&reference.host, scope);
         let pass = slot.lock().await;
-        pass.as_ref().filter(|pass| pass.is_good()).map(|pass| pass.header.clone())
+        let own = pass.as_ref().filter(|pass| pass.is_good()).map(|pass| pass.header.clone());
+        own.or_else(|| {
+            let wide = self.auth.wide();
+            let covers = |known: &Option<Scope>| known.as_ref().is_none_or(|k| k.covers(scope));
+            let mut fitting = wide.get(&reference.host)?.iter().filter(|(known, _)| covers(known));
+            fitting.find(|(_, pass)| pass.is_good()).map(|(_, pass)| pass.header.clone())
+        })
     }
 
     /// Gets what a registry wants to see, after it refused what was `sent`. None where nothing
     /// would help.
     pub(crate) async fn log_in(
         &self,
-        (host, scope): (&str, &str),
-        asked: &Url,
+        ask: &Ask<'_>,
         refusal: &HeaderMap,
         sent: Option<&HeaderValue>,
     ) -> Result<Option<HeaderValue>, Trouble> {
+        let (host, scope) = (&ask.reference.host, &ask.scope);
         let slot = self.slot(host, scope);
         let mut pass = slot.lock().await;
         // Somebody else got a new one while this one waited.
@@ -83,11 +97,13 @@ impl Inner {
         }
         let offers = refusal.get_all(WWW_AUTHENTICATE).iter().filter_map(|v| v.to_str().ok());
         let offers: Vec<Challenge> = offers.flat_map(parse).collect();
-        let (login, _) = self.login(host).await;
+        let (login, _) = self.login(ask.reference).await;
+        let mut for_all = !self.options.credentials.tells_repositories_apart(host);
         if let Some(Login::Bearer(token)) = &login {
             *pass = Some(Pass::new(&format!("Bearer {}", token.0), None)?);
         } else if let Some(bearer) = offers.iter().find(|c| c.scheme == "bearer") {
-            *pass = Some(self.token(bearer, scope, asked, login.as_ref()).await?);
+            for_all = false;
+            *pass = Some(self.token(bearer, ask, login.as_ref()).await?);
         } else if let Some(Login::Password { name, password }) = &login
             && offers.iter().any(|c| c.scheme == "basic")
         {
@@ -95,70 +111,84 @@ impl Inner {
         } else {
             *pass = None;
         }
+        self.auth.keep(host, (for_all, scope), pass.as_ref(), sent);
         let new = pass.as_ref().map(|pass| pass.header.clone());
         Ok(new.filter(|new| Some(new) != sent))
     }
 
-    fn slot(&self, host: &str, scope: &str) -> Slot {
+    fn slot(&self, host: &str, scope: &Scope) -> Slot {
         let mut slots = self.auth.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        slots.entry((host.to_owned(), scope.to_owned())).or_default().clone()
+        slots.entry((host.to_owned(), scope.clone())).or_default().clone()
     }
 
-    /// The login of a registry: from the program that keeps it, else from the file.
-    pub(crate) async fn login(&self, host: &str) -> Found {
+    /// The login of a repository: of each file in turn, from the program that keeps it, else from
+    /// the file itself.
+    pub(crate) async fn login(&self, reference: &Reference) -> Found {
         let credentials = &self.options.credentials;
-        let find = async {
-            let plain = credentials.login(host).cloned();
-            let (Some((name, server)), Some(helper)) =
-                (credentials.helper(host), &self.options.helper)
-            else {
-                return (plain, None);
-            };
-            let answer = helper.get(name, server).await;
-            match answer.and_then(|output| kept(&output)) {
-                Ok(login) => (login.or(plain), None),
-                Err(e) => (plain, Some(format!("docker-credential-{name} failed: {e}"))),
-            }
+        let name = match credentials.tells_repositories_apart(&reference.host) {
+            true => reference.place(),
+            false => reference.host.clone(),
         };
-        self.auth.found.get(host.to_owned(), find).await
+        let find = async {
+            let mut problem = None;
+            for file in credentials.files() {
+                let plain = file.login(reference).cloned();
+                if let (Some((name, server)), Some(helper)) =
+                    (file.helper(&reference.host), &self.options.helper)
+                {
+                    match helper.get(name, server).await.and_then(|output| kept(&output)) {
+                        Ok(Some(login)) => return (Some(login), None),
+                        Ok(None) => {}
+                        Err(e) => problem = Some(format!("docker-credential-{name} failed: {e}")),
+                    }
+                }
+                if plain.is_some() {
+                    return (plain, problem);
+                }
+            }
+            (None, problem)
+        };
+        self.auth.found.get(name, find).await
     }
 
     /// Gets a token of the server that a registry names.
     async fn token(
         &self,
         bearer: &Challenge,
-        scope: &str,
-        asked: &Url,
+        ask: &Ask<'_>,
         login: Option<&Login>,
     ) -> Result<Pass, Trouble> {
-        let mut url = realm(bearer, asked)?;
+        let mut url = realm(bearer, &ask.url)?;
         let service = bearer.get("service").map(|service| ("service", service));
-        let mut wanted: Vec<(&str, &str)> = service.into_iter().chain([("scope", scope)]).collect();
+        let mut wanted: Vec<(&str, &str)> = service.into_iter().collect();
         let mut headers = HeaderMap::new();
-        let mut body = None;
+        let mut payload = Payload::None;
         if let Some(Login::Identity(token)) = login {
+            wanted.push(("scope", ask.scope.text()));
             wanted.extend([("grant_type", "refresh_token"), ("client_id", "mabuild")]);
             wanted.push(("refresh_token", &token.0));
             let form =
                 form_urlencoded::Serializer::new(String::new()).extend_pairs(wanted).finish();
             let kind = HeaderValue::from_static("application/x-www-form-urlencoded");
             headers.insert(CONTENT_TYPE, kind);
-            body = Some(form);
+            payload = Payload::Whole(form.into());
         } else {
+            wanted.extend(ask.scope.parts().map(|part| ("scope", part)));
             if let Some(Login::Password { name, password }) = login {
                 headers.insert(AUTHORIZATION, secret(&basic(name, &password.0))?);
             }
             url.query_pairs_mut().extend_pairs(wanted);
         }
-        let method = if body.is_some() { Method::POST } else { Method::GET };
+        let is_form = matches!(payload, Payload::Whole(_));
+        let method = if is_form { Method::POST } else { Method::GET };
         let begun = Instant::now();
-        let response = self.exchange(method, &url, headers, body).await?;
+        let response = self.exchange(method, &url, headers, &payload).await?;
         let status = response.status();
         let is_fine = status.is_success();
         let answer = self.small(response, LARGEST).await?;
         let at = server(&url);
         if !is_fine {
-            return Err(refused(&at, status, &answer, login.is_some()).into());
+            return Err(refused(&at, status, &answer, (login.is_some(), ask)).into());
         }
         // What serde says of a value may quote it, and it is a token.
         let granted: Granted = serde_json::from_slice(&answer)
@@ -170,6 +200,30 @@ impl Inner {
         let lasts = granted.expires_in.unwrap_or(SHORTEST).clamp(SHORTEST, 24 * 3600);
         let until = begun.checked_add(Duration::from_secs(lasts));
         Ok(Pass::new(&format!("Bearer {token}"), until)?)
+    }
+}
+
+impl Auth {
+    /// Keeps a pass that serves more than reading one repository, and forgets the refused one.
+    fn keep(
+        &self,
+        host: &str,
+        (for_all, scope): (bool, &Scope),
+        pass: Option<&Pass>,
+        refused: Option<&HeaderValue>,
+    ) {
+        let mut wide = self.wide();
+        let known = wide.entry(host.to_owned()).or_default();
+        known.retain(|(_, known)| known.is_good() && Some(&known.header) != refused);
+        if let Some(pass) = pass.filter(|pass| Some(&pass.header) != refused)
+            && (for_all || scope.is_writing())
+        {
+            known.push(((!for_all).then(|| scope.clone()), pass.clone()));
+        }
+    }
+
+    fn wide(&self) -> MutexGuard<'_, HashMap<String, Wide>> {
+        self.wide.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -200,10 +254,16 @@ fn realm(bearer: &Challenge, asked: &Url) -> Result<Url, Fault> {
 }
 
 /// What a token server's refusal means.
-fn refused(at: &str, status: StatusCode, answer: &[u8], has_login: bool) -> Fault {
+fn refused(
+    at: &str,
+    status: StatusCode,
+    answer: &[u8],
+    (has_login, ask): (bool, &Ask<'_>),
+) -> Fault {
     let said = crate::refusal::said(answer);
     let help = match has_login {
         true => "the login that docker's config.json has for it is refused: log in again",
+        false if ask.scope.is_writing() => "writing needs a login: log in",
         false => {
             "there may be no such repository, or it needs a login: check the spelling, or log in"
         }

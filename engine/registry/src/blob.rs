@@ -1,37 +1,22 @@
 //! Blobs: streamed into a layout, continued after a break, checked before they are kept.
 
-use std::collections::HashMap;
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use mabuild_oci::layout::BlobWriter;
-use mabuild_oci::{Descriptor, Digest, Layout, media_type};
+use mabuild_oci::{Descriptor, Layout, media_type};
 use reqwest::header::{CONTENT_RANGE, HeaderValue, RANGE};
 use reqwest::{Method, Response, StatusCode};
-use tokio::sync::Mutex as AsyncMutex;
 
 use crate::Reference;
 use crate::client::{Ask, Inner};
 use crate::error::{ErrorKind, Fault, Trouble};
+use crate::mirror::{At, Place};
 use crate::wire;
 
 /// Bytes that are hashed and written at once.
 const PIECE: usize = 1 << 20;
 /// The largest blob that is taken, in bytes.
 const LARGEST: u64 = 64 << 30;
-
-/// Who fetches which blob now.
-#[derive(Debug, Default)]
-pub(crate) struct Locks(Mutex<HashMap<Digest, Arc<AsyncMutex<()>>>>);
-
-impl Locks {
-    fn of(&self, digest: Digest) -> Arc<AsyncMutex<()>> {
-        let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whom nobody holds any more, nobody waits for.
-        locks.retain(|_, lock| Arc::strong_count(lock) > 1);
-        locks.entry(digest).or_default().clone()
-    }
-}
 
 /// A blob on its way: what came so far.
 struct Part<'a> {
@@ -68,20 +53,21 @@ impl Inner {
         if is_there(layout, descriptor) {
             return Ok(());
         }
-        self.fill(reference, descriptor, layout).await
+        let fill = |place: Place| async move { self.fill(place.at(), descriptor, layout).await };
+        self.anywhere(reference, fill).await
     }
 
     async fn fill(
         &self,
-        reference: &Reference,
+        at: At<'_>,
         descriptor: &Descriptor,
         layout: &Layout,
     ) -> Result<(), Fault> {
         let digest = descriptor.digest;
-        let ask = self.ask(Method::GET, reference, "blobs", &digest.to_string())?;
+        let ask = self.ask(Method::GET, at, "blobs", &digest.to_string())?;
         let mut part = Part { layout, descriptor, writer: None };
         part.restart()?;
-        let mut tries = self.tries();
+        let mut tries = self.tries(at.is_mirror);
         let mut mismatched = false;
         loop {
             let before = part.size();
@@ -215,7 +201,7 @@ impl Part<'_> {
 }
 
 /// First byte of `Content-Range: bytes 5-9/10`.
-fn start_of(response: &Response) -> Option<u64> {
+pub(crate) fn start_of(response: &Response) -> Option<u64> {
     let range = wire::text(response.headers(), CONTENT_RANGE)?.strip_prefix("bytes ")?;
     range.split_once('-')?.0.trim().parse().ok()
 }

@@ -8,16 +8,17 @@ use reqwest::Method;
 
 use crate::client::{Client, Inner};
 use crate::error::{Error, ErrorKind, Fault, shown};
+use crate::mirror::{At, Place};
 use crate::{Reference, platform};
 
 /// The largest configuration, in bytes.
 const LARGEST: u64 = 8 << 20;
 /// Indexes in indexes that are followed.
-const DEEPEST: usize = 4;
+pub(crate) const DEEPEST: usize = 4;
 /// Indexes in an index that are followed, all together.
-const NESTED: usize = 64;
+pub(crate) const NESTED: usize = 64;
 /// Entries that are looked at, of an index and those in it.
-const ENTRIES: usize = 4096;
+pub(crate) const ENTRIES: usize = 4096;
 /// Entries without a platform whose configuration is asked.
 const UNNAMED: usize = 16;
 /// The end of 1970, in seconds; times before it are those of builds that want to have none.
@@ -155,16 +156,18 @@ impl Client {
             let why = format!("its configuration is said to have {size} bytes");
             return Err(Fault::broken(why).of(reference));
         }
-        let find = self.inner.about(reference, digest);
-        let about = self.inner.about.get(reference.with_digest(digest).key(), find).await;
+        let inner = &self.inner;
+        let about = |place: Place| async move { inner.about(place.at(), digest).await };
+        let find = inner.anywhere(reference, about);
+        let about = inner.about.get(reference.with_digest(digest).key(), find).await;
         about.map(Some).map_err(|fault| fault.of(reference))
     }
 }
 
 impl Inner {
     /// Fetches the configuration of an image and reads it.
-    async fn about(&self, reference: &Reference, digest: Digest) -> Result<About, Fault> {
-        let ask = self.ask(Method::GET, reference, "blobs", &digest.to_string())?;
+    async fn about(&self, at: At<'_>, digest: Digest) -> Result<About, Fault> {
+        let ask = self.ask(Method::GET, at, "blobs", &digest.to_string())?;
         let bytes = self.answer(&ask, LARGEST).await?.body;
         let broken = |e: mabuild_oci::Error| Fault::broken(e.to_string());
         digest.verify("its configuration", &bytes).map_err(broken)?;

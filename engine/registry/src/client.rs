@@ -3,32 +3,28 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use mabuild_oci::Digest;
-use reqwest::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, IF_NONE_MATCH, RANGE,
-};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::header::HeaderMap;
+use reqwest::{Method, StatusCode};
 use url::Url;
 
-use crate::address::{is_loopback, server};
+use crate::address::is_loopback;
 use crate::auth::Auth;
-use crate::blob::Locks;
+use crate::body::Payload;
 use crate::choose::About;
-use crate::error::{ErrorKind, Fault, Trouble};
-use crate::limits::{Hosts, RateLimit, too_many};
+use crate::error::{Fault, Trouble};
+use crate::holdings::Holdings;
+use crate::limits::{Hosts, RateLimit};
 use crate::manifest::Resolved;
-use crate::once::Once;
+use crate::mirror::{At, Silent};
+use crate::once::{Locks, Once};
 use crate::options::{Connect, Options};
-use crate::refusal::{denied, refused, said};
-use crate::wire::{Backoff, Tries, cause, retry_after};
+use crate::scope::Scope;
+use crate::wire::{Backoff, Tries};
 use crate::{Reference, address};
 
-/// Longest time that a small document may take, however steadily it drips.
-const SMALL: Duration = Duration::from_secs(300);
-
-/// Reads registries. What a tag means is asked once; clones share all that is known.
+/// Reads and writes registries. What a tag means is asked once; clones share all that is known.
 #[derive(Clone, Debug)]
 pub struct Client {
     pub(crate) inner: Arc<Inner>,
@@ -38,7 +34,7 @@ pub struct Client {
 pub(crate) struct Inner {
     pub options: Options,
     pub auth: Auth,
-    connect: Arc<Connect>,
+    pub connect: Arc<Connect>,
     pub hosts: Hosts,
     /// What tags mean, by repository and tag.
     pub tags: Once<String, Result<Digest, Fault>>,
@@ -48,9 +44,17 @@ pub(crate) struct Inner {
     pub about: Once<String, Result<About, Fault>>,
     /// The tags there are, by repository.
     pub lists: Once<String, Result<Arc<Vec<String>>, Fault>>,
-    pub blobs: Locks,
-    received: AtomicU64,
-    backoff: Backoff,
+    /// Who fetches which blob now.
+    pub blobs: Locks<Digest>,
+    /// What repositories have.
+    pub holdings: Holdings,
+    /// Who changes which list of referrers.
+    pub listing: Locks<String>,
+    /// Mirrors that do not answer.
+    pub silent: Silent,
+    pub received: AtomicU64,
+    pub sent: AtomicU64,
+    pub backoff: Backoff,
 }
 
 impl fmt::Debug for Inner {
@@ -67,6 +71,13 @@ pub(crate) struct Ask<'a> {
     pub headers: HeaderMap,
     /// The image that it is about.
     pub reference: &'a Reference,
+    /// The permission that it needs.
+    pub scope: Scope,
+    pub payload: Payload,
+    /// Whether the address is at another server than the registry; that sees no login.
+    pub is_foreign: bool,
+    /// Whether another place is asked next.
+    pub is_mirror: bool,
 }
 
 /// A small answer, whole.
@@ -81,7 +92,7 @@ impl Client {
     pub fn new(connect: Arc<Connect>, options: Options) -> Self {
         let inner = Inner {
             backoff: Backoff::new(options.pause, options.longest_pause, options.seed),
-            hosts: Hosts::new(options.per_host, options.max_requests_per_host),
+            hosts: Hosts::new(&options),
             options,
             auth: Auth::default(),
             connect,
@@ -90,7 +101,11 @@ impl Client {
             about: Once::default(),
             lists: Once::default(),
             blobs: Locks::default(),
+            holdings: Holdings::default(),
+            listing: Locks::default(),
+            silent: Silent::default(),
             received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -98,6 +113,11 @@ impl Client {
     /// Gives the bytes of bodies received so far.
     pub fn received(&self) -> u64 {
         self.inner.received.load(Ordering::Relaxed)
+    }
+
+    /// Gives the bytes of blobs sent so far, those of failed tries counted.
+    pub fn sent(&self) -> u64 {
+        self.inner.sent.load(Ordering::Relaxed)
     }
 
     /// Gives the limits that registries told so far, the newest of each, by host.
@@ -111,24 +131,39 @@ impl Inner {
     pub fn ask<'a>(
         &self,
         method: Method,
-        reference: &'a Reference,
+        at: impl Into<At<'a>>,
         kind: &str,
         name: &str,
     ) -> Result<Ask<'a>, Fault> {
-        let host = &reference.host;
-        let plain = is_loopback(host) || self.options.plain_http.contains(host);
-        let url = address::of(reference, kind, name, plain)?;
-        Ok(Ask { method, url, headers: HeaderMap::new(), reference })
+        let At { reference, is_mirror } = at.into();
+        let url = address::of(reference, kind, name, self.is_plain(&reference.host))?;
+        Ok(Ask {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            reference,
+            scope: Scope::reading(reference),
+            payload: Payload::None,
+            is_foreign: false,
+            is_mirror,
+        })
+    }
+
+    /// Whether a host is asked without TLS.
+    pub fn is_plain(&self, host: &str) -> bool {
+        let Options { plain_http, tls, .. } = &self.options;
+        !tls.contains(host) && (is_loopback(host) || plain_http.contains(host))
     }
 
     /// The count of the tries of a new question.
-    pub fn tries(&self) -> Tries<'_> {
-        Tries::new(&self.backoff, self.options.attempts)
+    pub fn tries(&self, is_mirror: bool) -> Tries<'_> {
+        let attempts = if is_mirror { 1 } else { self.options.attempts };
+        Tries::new(&self.backoff, attempts)
     }
 
     /// Asks until there is an answer of at most `limit` bytes.
     pub async fn answer(&self, ask: &Ask<'_>, limit: u64) -> Result<Answer, Fault> {
-        let mut tries = self.tries();
+        let mut tries = self.tries(ask.is_mirror);
         loop {
             let once = async {
                 let _permit = self.hosts.permit(&ask.reference.host).await;
@@ -142,190 +177,4 @@ impl Inner {
             }
         }
     }
-
-    /// Sends a question, logging in where the registry wants it: what comes back is a success.
-    pub async fn send(&self, ask: &Ask<'_>) -> Result<Response, Trouble> {
-        let (host, scope) = (ask.reference.host.as_str(), ask.reference.scope());
-        let pass = self.pass(host, &scope).await;
-        let response = self.send_with(ask, pass.clone()).await?;
-        if response.status() != StatusCode::UNAUTHORIZED || is_elsewhere(&response, ask) {
-            return self.sorted(response, ask).await;
-        }
-        let new = self.log_in((host, &scope), &ask.url, response.headers(), pass.as_ref()).await?;
-        match new {
-            Some(new) => self.sorted(self.send_with(ask, Some(new)).await?, ask).await,
-            None => self.sorted(response, ask).await,
-        }
-    }
-
-    async fn send_with(
-        &self,
-        ask: &Ask<'_>,
-        pass: Option<HeaderValue>,
-    ) -> Result<Response, Trouble> {
-        let mut headers = ask.headers.clone();
-        if let Some(pass) = pass {
-            headers.insert(AUTHORIZATION, pass);
-        }
-        let host = &ask.reference.host;
-        self.hosts.spend(host)?;
-        let response = self.transmit(ask.method.clone(), &ask.url, headers, None).await?;
-        if !is_elsewhere(&response, ask) {
-            self.hosts.note(host, response.headers());
-        }
-        self.patient(response).await
-    }
-
-    /// Sends one request to a server that is no registry. What asks for patience is
-    /// [`Trouble::Again`].
-    pub async fn exchange(
-        &self,
-        method: Method,
-        url: &Url,
-        headers: HeaderMap,
-        form: Option<String>,
-    ) -> Result<Response, Trouble> {
-        self.patient(self.transmit(method, url, headers, form).await?).await
-    }
-
-    /// Sends one request.
-    async fn transmit(
-        &self,
-        method: Method,
-        url: &Url,
-        mut headers: HeaderMap,
-        form: Option<String>,
-    ) -> Result<Response, Trouble> {
-        if self.options.offline {
-            let why = format!(
-                "{} is needed, but the network may not be used; run once without --offline",
-                server(url)
-            );
-            return Err(Fault::new(ErrorKind::Offline, why).into());
-        }
-        let http = (self.connect)(url);
-        let http = http.map_err(|e| Fault::local(format!("cannot ask {}: {e}", server(url))))?;
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let mut request = http.request(method, url.clone()).headers(headers);
-        if let Some(form) = form {
-            request = request.body(form);
-        }
-        let stall = self.options.stall_timeout;
-        match tokio::time::timeout(stall, request.send()).await {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(e)) => Err(unsent(url, &e)),
-            Err(_) => Err(Trouble::again(format!("no answer of {} for {stall:?}", server(url)))),
-        }
-    }
-
-    /// Holds back an answer that may be another one later.
-    async fn patient(&self, response: Response) -> Result<Response, Trouble> {
-        let status = response.status();
-        let is_crowded = status == StatusCode::TOO_MANY_REQUESTS;
-        if status != StatusCode::REQUEST_TIMEOUT && !is_crowded && !status.is_server_error() {
-            return Ok(response);
-        }
-        let (at, headers) = (server(response.url()), response.headers().clone());
-        let said = self.said(response).await;
-        let longest = self.backoff.longest();
-        if is_crowded {
-            return Err(too_many(&at, &said, &headers, longest));
-        }
-        let why = format!("{at} answers {status}{said}");
-        Err(match retry_after(&headers) {
-            Some(wait) if wait > longest => {
-                let why = format!("{why} (it wants to be asked again in {} s)", wait.as_secs());
-                Fault::new(ErrorKind::Unreachable, why).into()
-            }
-            wait => Trouble::Again { fault: Fault::new(ErrorKind::Unreachable, why), wait },
-        })
-    }
-
-    /// Lets successes through and what was reckoned with, and says what others mean.
-    async fn sorted(&self, response: Response, ask: &Ask<'_>) -> Result<Response, Trouble> {
-        let status = response.status();
-        let is_expected = match status {
-            StatusCode::RANGE_NOT_SATISFIABLE => ask.headers.contains_key(RANGE),
-            StatusCode::NOT_MODIFIED => ask.headers.contains_key(IF_NONE_MATCH),
-            _ => status.is_success(),
-        };
-        if is_expected {
-            return Ok(response);
-        }
-        if is_elsewhere(&response, ask) {
-            // An address that was given for a short time; the registry gives a new one.
-            let at = server(response.url());
-            return Err(Trouble::again(format!("{at}, where the blob is kept, answers {status}")));
-        }
-        let said = self.said(response).await;
-        // Nobody is asked for a login, who may have to ask a person, where none would help.
-        if !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            return Err(refused(status, &said, ask).into());
-        }
-        let (login, problem) = self.login(&ask.reference.host).await;
-        Err(denied(status, &said, ask, login.is_some(), problem.as_deref()).into())
-    }
-
-    /// What a registry says of its own refusal, to be put behind the status.
-    async fn said(&self, response: Response) -> String {
-        match self.small(response, 64 << 10).await {
-            Ok(body) => said(&body),
-            Err(_) => String::new(),
-        }
-    }
-
-    /// Reads a body of at most `limit` bytes.
-    pub async fn small(&self, mut response: Response, limit: u64) -> Result<Vec<u8>, Trouble> {
-        let at = server(response.url());
-        let large = || Fault::broken(format!("the answer of {at} is larger than {limit} bytes"));
-        if response.content_length().is_some_and(|length| length > limit) {
-            return Err(large().into());
-        }
-        let read = async {
-            let mut bytes = Vec::new();
-            while let Some(chunk) = self.chunk(&mut response).await? {
-                if (bytes.len() + chunk.len()) as u64 > limit {
-                    return Err(large().into());
-                }
-                bytes.extend_from_slice(&chunk);
-            }
-            Ok(bytes)
-        };
-        match tokio::time::timeout(SMALL, read).await {
-            Ok(read) => read,
-            Err(_) => {
-                Err(Trouble::again(format!("the answer of {at} takes longer than {SMALL:?}")))
-            }
-        }
-    }
-
-    /// The next piece of a body.
-    pub async fn chunk(&self, response: &mut Response) -> Result<Option<Vec<u8>>, Trouble> {
-        let stall = self.options.stall_timeout;
-        let at = server(response.url());
-        match tokio::time::timeout(stall, response.chunk()).await {
-            Ok(Ok(chunk)) => {
-                let length = chunk.as_ref().map_or(0, |c| c.len() as u64);
-                self.received.fetch_add(length, Ordering::Relaxed);
-                Ok(chunk.map(|c| c.to_vec()))
-            }
-            Ok(Err(e)) => Err(Trouble::again(format!("{at}: {}", cause(&e)))),
-            Err(_) => Err(Trouble::again(format!("no byte of {at} came for {stall:?}"))),
-        }
-    }
-}
-
-/// Whether another server than the one that was asked has answered.
-fn is_elsewhere(response: &Response, ask: &Ask<'_>) -> bool {
-    response.url().origin() != ask.url.origin()
-}
-
-/// What to make of a request that got no answer.
-fn unsent(url: &Url, e: &reqwest::Error) -> Trouble {
-    let cause = cause(e);
-    let at = server(url);
-    if e.is_redirect() || e.is_builder() || cause.contains("certificate") {
-        return Fault::new(ErrorKind::Unreachable, format!("{at}: {cause}")).into();
-    }
-    Trouble::again(format!("{at}: {cause}"))
 }

@@ -1,7 +1,7 @@
-//! Logins, as `config.json` of docker keeps them.
+//! Logins, as `config.json` of docker, `auth.json` of podman and secrets of Kubernetes keep them.
 //!
-//! Format: the `auths`, `credsStore` and `credHelpers` of docker's command line, and the protocol
-//! of its credential helpers.
+//! Format: the `auths`, `credsStore` and `credHelpers` of docker's command line, the protocol of
+//! its credential helpers, and the keys with paths of `containers-auth.json`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use serde::Deserialize;
 
+use crate::Reference;
 use crate::address::{HUB, HUB_ACCOUNT};
 
 /// A credential helper's answer that is under way: what it wrote to its standard output, or none
@@ -48,6 +49,14 @@ pub(crate) enum Login {
 /// Logins by registry, and the programs that know others.
 #[derive(Clone, Debug, Default)]
 pub struct Credentials {
+    /// What counts more stands first.
+    files: Vec<Kept>,
+}
+
+/// The logins of one file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Kept {
+    /// By host, or by host and the beginning of a repository's path.
     logins: BTreeMap<String, Login>,
     helpers: BTreeMap<String, String>,
     store: Option<String>,
@@ -76,15 +85,16 @@ struct Entry {
 /// What a helper writes.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Kept {
+struct Told {
     #[serde(default)]
     username: String,
     secret: String,
 }
 
 impl Credentials {
-    /// Reads docker's `config.json`. The error says what is wrong with it, and nothing of what is
-    /// in it.
+    /// Reads docker's `config.json`, or another file of that form: podman's `auth.json`, whose keys
+    /// may have a path behind the host, and the `.dockerconfigjson` of a secret of Kubernetes. The
+    /// error says what is wrong with it, and nothing of what is in it.
     pub fn from_docker_config(bytes: &[u8]) -> Result<Self, String> {
         // What serde says of a value may quote it.
         let bad = |e: serde_json::Error| {
@@ -96,21 +106,59 @@ impl Credentials {
             let login = entry.login().map_err(|e| format!("the login of {server:?} {e}"))?;
             if let Some(login) = login {
                 // The plain name of a server counts more than an address of the same host.
-                let host = host_of(&server).to_owned();
-                if host == server {
-                    logins.insert(host, login);
+                let place = place_of(&server).to_owned();
+                if place == server {
+                    logins.insert(place, login);
                 } else {
-                    logins.entry(host).or_insert(login);
+                    logins.entry(place).or_insert(login);
                 }
             }
         }
         let store = file.store.filter(|name| !name.is_empty());
-        Ok(Self { logins, helpers: file.helpers.unwrap_or_default(), store })
+        Ok(Self { files: vec![Kept { logins, helpers: file.helpers.unwrap_or_default(), store }] })
     }
 
-    /// The login that the file itself has for a registry.
-    pub(crate) fn login(&self, host: &str) -> Option<&Login> {
-        names(host).iter().find_map(|name| self.logins.get(host_of(name)))
+    /// Makes the login of one registry, which a pair of variables of the environment may hold.
+    pub fn from_pair(host: &str, name: &str, password: &str) -> Self {
+        let login = password_login(name.to_owned(), password.to_owned());
+        let logins = BTreeMap::from([(host.to_owned(), login)]);
+        Self { files: vec![Kept { logins, ..Kept::default() }] }
+    }
+
+    /// Puts several into one. What the first has for a registry counts, be it in the file or with
+    /// a program; the next is asked for what it lacks.
+    pub fn merge(all: impl IntoIterator<Item = Self>) -> Self {
+        Self { files: all.into_iter().flat_map(|one| one.files).collect() }
+    }
+
+    pub(crate) fn files(&self) -> &[Kept] {
+        &self.files
+    }
+
+    /// Whether repositories of a registry may have logins of their own.
+    pub(crate) fn tells_repositories_apart(&self, host: &str) -> bool {
+        let is_part = |key: &String| {
+            let end = names(host).iter().find_map(|name| key.strip_prefix(place_of(name)));
+            end.is_some_and(|rest| rest.starts_with('/'))
+        };
+        self.files.iter().any(|file| file.logins.keys().any(is_part))
+    }
+}
+
+impl Kept {
+    /// The login that the file itself has for a repository: that of the longest path.
+    pub(crate) fn login(&self, reference: &Reference) -> Option<&Login> {
+        names(&reference.host).iter().map(|name| place_of(name)).find_map(|host| {
+            let mut path = format!("{host}/{}", reference.repository);
+            loop {
+                if let Some(login) = self.logins.get(&path) {
+                    return Some(login);
+                }
+                // The host itself is the last to be looked for.
+                let shorter = path.rfind('/')?;
+                path.truncate(shorter);
+            }
+        })
     }
 
     /// The helper that knows a registry, and the registry's name there.
@@ -119,7 +167,7 @@ impl Credentials {
         let own = names.iter().find_map(|name| self.helpers.get(*name));
         let server = *names.first()?;
         let helper = own.or(self.store.as_ref()).filter(|name| !name.is_empty())?;
-        Some((helper, if host == HUB { server } else { host_of(server) }))
+        Some((helper, server))
     }
 }
 
@@ -151,7 +199,7 @@ fn password_login(name: String, password: String) -> Login {
 
 /// Reads what a helper wrote. None where it knows no login; the error says what is wrong.
 pub(crate) fn kept(output: &[u8]) -> Result<Option<Login>, String> {
-    if let Ok(kept) = serde_json::from_slice::<Kept>(output) {
+    if let Ok(kept) = serde_json::from_slice::<Told>(output) {
         return Ok(match (kept.username.as_str(), kept.secret) {
             (_, secret) if secret.is_empty() => None,
             ("<token>", token) => Some(Login::Identity(Secret(token))),
@@ -174,11 +222,15 @@ fn names(host: &str) -> Vec<&str> {
     if host == HUB { vec![HUB_ACCOUNT, "index.docker.io", HUB] } else { vec![host] }
 }
 
-/// The host of a server that is named by its address.
-fn host_of(server: &str) -> &str {
-    let rest = server.strip_prefix("https://").or_else(|| server.strip_prefix("http://"));
-    let rest = rest.unwrap_or(server);
-    rest.split_once('/').map_or(rest, |(host, _)| host)
+/// What a key is about: the host where it is the address of a server, else the host with the path
+/// of the repositories.
+fn place_of(key: &str) -> &str {
+    let address = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
+    let rest = address.unwrap_or(key).trim_end_matches('/');
+    match rest.split_once('/') {
+        Some((host, path)) if address.is_some() || matches!(path, "v1" | "v2") => host,
+        _ => rest,
+    }
 }
 
 #[cfg(test)]
@@ -198,27 +250,77 @@ mod tests {
         let joe = STANDARD.encode("joe:pa:ss\0\0");
         let hub =
             read(&format!(r#"{{"auths":{{"https://index.docker.io/v1/":{{"auth":"{joe}"}}}}}}"#));
-        assert_eq!(hub.login("docker.io"), Some(&password("joe", "pa:ss")));
-        assert_eq!(hub.login("ghcr.io"), None);
+        assert_eq!(login(&hub, "docker.io"), Some(&password("joe", "pa:ss")));
+        assert_eq!(login(&hub, "ghcr.io"), None);
         let other = read(&format!(
             r#"{{"auths":{{"http://r.example:5000/v2/":{{"username":"a","password":"b"}},
                 "r.example:5000":{{"auth":"{joe}"}},
                 "t.example":{{"identitytoken":"id","auth":"{joe}"}},
                 "e.example":{{}}}},"psFormat":"x"}}"#
         ));
-        assert_eq!(other.login("r.example:5000"), Some(&password("joe", "pa:ss")));
-        assert_eq!(other.login("t.example"), Some(&Login::Identity(Secret("id".to_owned()))));
-        assert_eq!(other.login("e.example"), None);
-        assert_eq!(other.login("r.example"), None);
+        assert_eq!(login(&other, "r.example:5000"), Some(&password("joe", "pa:ss")));
+        assert_eq!(login(&other, "t.example"), Some(&Login::Identity(Secret("id".to_owned()))));
+        assert_eq!(login(&other, "e.example"), None);
+        assert_eq!(login(&other, "r.example"), None);
+    }
+
+    /// The login of a registry, or of a repository of it.
+    fn login<'a>(of: &'a Credentials, name: &str) -> Option<&'a Login> {
+        let (host, repository) = name.split_once('/').unwrap_or((name, "any"));
+        let (host, repository) = (host.to_owned(), repository.to_owned());
+        let reference = Reference { host, repository, tag: None, digest: None };
+        of.files.iter().find_map(|file| file.login(&reference))
+    }
+
+    #[test]
+    fn longest_path_of_a_repository_counts() {
+        let auths = |keys: &[&str]| {
+            let entry = |key: &&str| format!(r#""{key}":{{"username":"{key}","password":"x"}}"#);
+            let all: Vec<String> = keys.iter().map(entry).collect();
+            read(&format!(r#"{{"auths":{{{}}}}}"#, all.join(",")))
+        };
+        let keys = ["quay.io", "quay.io/team", "quay.io/team/app", "docker.io/joe", "r.example/"];
+        let file = auths(&keys);
+        for (name, wanted) in [
+            ("quay.io/other", Some("quay.io")),
+            ("quay.io/team/web", Some("quay.io/team")),
+            ("quay.io/team/app", Some("quay.io/team/app")),
+            ("quay.io/team/app/x", Some("quay.io/team/app")),
+            ("quay.io/team/apple", Some("quay.io/team")),
+            ("docker.io/joe/app", Some("docker.io/joe")),
+            ("docker.io/library/debian", None),
+            ("r.example/a", Some("r.example/")),
+        ] {
+            assert_eq!(login(&file, name).cloned(), wanted.map(|n| password(n, "x")), "{name}");
+        }
+        assert!(file.tells_repositories_apart("quay.io"));
+        assert!(file.tells_repositories_apart("docker.io"));
+        assert!(!file.tells_repositories_apart("r.example"));
+        assert!(!auths(&["https://index.docker.io/v1/"]).tells_repositories_apart("docker.io"));
+        let own = auths(&["index.docker.io/v1/"]);
+        assert_eq!(login(&own, "docker.io/a").cloned(), Some(password("index.docker.io/v1/", "x")));
+    }
+
+    #[test]
+    fn first_of_several_files_counts() {
+        let pair = Credentials::from_pair("r.example", "env", "x");
+        let file = read(
+            r#"{"auths":{"r.example":{"username":"file","password":"x"},
+                "s.example":{"username":"file","password":"x"}}}"#,
+        );
+        let both = Credentials::merge([pair, file]);
+        assert_eq!(login(&both, "r.example"), Some(&password("env", "x")));
+        assert_eq!(login(&both, "s.example"), Some(&password("file", "x")));
+        assert!(!format!("{both:?}").contains("\"x\""));
     }
 
     #[test]
     fn helpers_go_by_registry_and_then_by_the_store() {
         let file = read(r#"{"credsStore":"all","credHelpers":{"gcr.io":"gcloud"}}"#);
-        assert_eq!(file.helper("gcr.io"), Some(("gcloud", "gcr.io")));
-        assert_eq!(file.helper("ghcr.io"), Some(("all", "ghcr.io")));
-        assert_eq!(file.helper("docker.io"), Some(("all", "https://index.docker.io/v1/")));
-        assert_eq!(read("{}").helper("gcr.io"), None);
+        assert_eq!(file.files[0].helper("gcr.io"), Some(("gcloud", "gcr.io")));
+        assert_eq!(file.files[0].helper("ghcr.io"), Some(("all", "ghcr.io")));
+        assert_eq!(file.files[0].helper("docker.io"), Some(("all", "https://index.docker.io/v1/")));
+        assert_eq!(read("{}").files[0].helper("gcr.io"), None);
     }
 
     #[test]

@@ -22,13 +22,15 @@ pub enum ErrorKind {
     Offline,
     /// What the registry serves is not what it should be.
     Broken,
+    /// The registry does not take what is written.
+    Refused,
     /// The image is whole, and not what was asked for.
     Unfit,
     /// This machine is to blame: its disk, its certificates, the address.
     Local,
 }
 
-/// Why an image could not be read.
+/// Why an image could not be read or written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
@@ -69,7 +71,21 @@ impl Fault {
 
     /// Says which image it is about.
     pub fn of(self, reference: &crate::Reference) -> Error {
-        Error { kind: self.kind, message: format!("cannot read {reference}: {}", self.why) }
+        self.named("read", reference)
+    }
+
+    /// Says which image could not be written.
+    pub fn of_writing(self, reference: &crate::Reference) -> Error {
+        self.named("write", reference)
+    }
+
+    /// Says which image could not be deleted.
+    pub fn of_deleting(self, reference: &crate::Reference) -> Error {
+        self.named("delete", reference)
+    }
+
+    fn named(self, verb: &str, reference: &crate::Reference) -> Error {
+        Error { kind: self.kind, message: format!("cannot {verb} {reference}: {}", self.why) }
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address::is_hub;
 use crate::error::{ErrorKind, Fault, Trouble, shown};
+use crate::options::{HostLimits, Options};
 use crate::wire::{retry_after, sent_at, text};
 
 /// Requests at once that Docker Hub gets at most; it counts those without a login by address.
@@ -43,6 +44,7 @@ pub(crate) struct Hosts {
     hosts: Mutex<BTreeMap<String, Host>>,
     permits: usize,
     budget: Option<u64>,
+    limits: BTreeMap<String, HostLimits>,
 }
 
 #[derive(Debug)]
@@ -53,9 +55,11 @@ struct Host {
 }
 
 impl Hosts {
-    /// Lets so many requests at once go to a host, and so many in all.
-    pub fn new(permits: usize, budget: Option<u64>) -> Self {
-        Self { hosts: Mutex::default(), permits: permits.max(1), budget }
+    /// Lets as many requests go to hosts as the options say.
+    pub fn new(options: &Options) -> Self {
+        let Options { per_host, max_requests_per_host: budget, limits, .. } = options;
+        let limits = limits.clone();
+        Self { hosts: Mutex::default(), permits: *per_host, budget: *budget, limits }
     }
 
     /// Waits until a host may be asked.
@@ -71,11 +75,11 @@ impl Hosts {
             known.sent = known.sent.saturating_add(1);
             known.sent
         });
-        match self.budget {
+        match self.limits.get(host).and_then(|own| own.in_all).or(self.budget) {
             Some(budget) if sent > budget => {
                 let why = format!(
                     "the {budget} requests that this run may send to {host} are used up \
-                     (max_requests_per_host); allow more, or go on with the next run"
+                     (`max-requests`); allow more, or go on with the next run"
                 );
                 Err(Fault::new(ErrorKind::Limit, why))
             }
@@ -98,7 +102,9 @@ impl Hosts {
     fn with<T>(&self, host: &str, work: impl FnOnce(&mut Host) -> T) -> T {
         let mut hosts = self.lock();
         let known = hosts.entry(host.to_owned()).or_insert_with(|| {
-            let permits = if is_hub(host) { self.permits.min(HUB_PERMITS) } else { self.permits };
+            let usual = if is_hub(host) { self.permits.min(HUB_PERMITS) } else { self.permits };
+            let own = self.limits.get(host).and_then(|own| own.at_once);
+            let permits = own.unwrap_or(usual).clamp(1, Semaphore::MAX_PERMITS);
             Host { permits: Arc::new(Semaphore::new(permits)), sent: 0, limit: None }
         });
         work(known)
@@ -199,7 +205,7 @@ mod tests {
 
     #[test]
     fn newest_limit_of_each_host_is_kept() {
-        let hosts = Hosts::new(8, None);
+        let hosts = Hosts::new(&Options::default());
         for (host, left) in [("b", "9"), ("a", "5"), ("b", "8"), ("b", "nonsense")] {
             let said = [("ratelimit-limit", "10"), ("ratelimit-remaining", left)];
             hosts.note(host, &headers(&said));
@@ -211,8 +217,12 @@ mod tests {
     #[test]
     fn docker_hub_gets_fewer_at_once() {
         let free = |most: usize, host: &str| {
-            Hosts::new(most, None).with(host, |known| known.permits.available_permits())
+            let own = HostLimits { at_once: Some(12), in_all: None };
+            let limits = BTreeMap::from([("own.example".to_owned(), own)]);
+            let options = Options { per_host: most, limits, ..Options::default() };
+            Hosts::new(&options).with(host, |known| known.permits.available_permits())
         };
+        assert_eq!(free(2, "own.example"), 12, "what is said of one host counts more");
         assert_eq!((free(8, "ghcr.io"), free(8, "docker.io"), free(0, "x")), (8, 4, 1));
         assert_eq!((free(2, "docker.io"), free(8, "registry-1.docker.io")), (2, 4));
     }

@@ -10,12 +10,13 @@ use serde_json::Value;
 
 use crate::client::{Answer, Ask, Client, Inner};
 use crate::error::{Error, ErrorKind, Fault};
+use crate::mirror::{At, Place};
 use crate::{Reference, wire};
 
 /// The largest manifest or index, in bytes; registries refuse larger ones, too.
-const LARGEST: u64 = 4 << 20;
+pub(crate) const LARGEST: u64 = 4 << 20;
 /// What manifests may be.
-const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, \
+pub(crate) const ACCEPTED: &str = "application/vnd.oci.image.index.v1+json, \
                         application/vnd.docker.distribution.manifest.list.v2+json, \
                         application/vnd.oci.image.manifest.v1+json, \
                         application/vnd.docker.distribution.manifest.v2+json";
@@ -51,8 +52,10 @@ impl Client {
         if let Some(digest) = reference.digest {
             return Ok(digest);
         }
-        let meaning = self.inner.meaning(reference, known);
-        let meant = self.inner.tags.get(reference.key(), meaning).await;
+        let inner = &self.inner;
+        let ask = |place: Place| async move { inner.meaning(place.at(), known).await };
+        let meaning = inner.anywhere(reference, ask);
+        let meant = inner.tags.get(reference.key(), meaning).await;
         meant.map_err(|fault| fault.of(reference))
     }
 
@@ -62,23 +65,60 @@ impl Client {
         self.fetched(&reference.with_digest(digest)).await
     }
 
+    /// Asks what a tag or digest is now, whatever was asked before; none where there is no such
+    /// thing, or no such repository. No mirror is asked.
+    pub async fn current(&self, reference: &Reference) -> Result<Option<Digest>, Error> {
+        let asked = self.inner.head(reference.into(), None).await;
+        match some(asked).map_err(|fault| fault.of(reference))? {
+            None => Ok(None),
+            Some(Some(digest)) => Ok(Some(digest)),
+            // The registry does not say.
+            Some(None) => Ok(self.look(reference).await?.map(|found| found.digest)),
+        }
+    }
+
+    /// Gets the manifest or index that a tag or digest is now with one request, whatever was asked
+    /// before; none where there is no such thing, or no such repository. No mirror is asked.
+    pub async fn look(&self, reference: &Reference) -> Result<Option<Arc<Resolved>>, Error> {
+        let asked = some(self.inner.document(reference.into()).await);
+        let Some(found) = asked.map_err(|fault| fault.of(reference))? else { return Ok(None) };
+        let found = Arc::new(found);
+        self.inner.remember(reference, &found);
+        Ok(Some(found))
+    }
+
+    /// Gives what [`Client::look`] found for a tag last, without asking again; none where nobody
+    /// looked.
+    pub fn seen(&self, tag: &Reference) -> Option<Arc<Resolved>> {
+        let digest = self.inner.tags.known(&tag.key())?.ok()?;
+        self.inner.documents.known(&tag.with_digest(digest).key())?.ok()
+    }
+
     /// Fetches a document that the reference names by digest, once for each.
     pub(crate) async fn fetched(&self, reference: &Reference) -> Result<Arc<Resolved>, Error> {
         let inner = &self.inner;
-        let find = async {
-            let found = inner.document(reference).await?;
-            inner.documents.count(found.bytes.len() as u64);
-            Ok(Arc::new(found))
-        };
         // What is remembered is shared by tags, and a failure names the one that was asked for.
-        inner.documents.get(reference.key(), find).await.map_err(|fault| fault.of(reference))
+        inner.known_document(reference).await.map_err(|fault| fault.of(reference))
+    }
+}
+
+impl Resolved {
+    /// Reads a document that was kept under its digest.
+    pub(crate) fn of_bytes(digest: Digest, bytes: Vec<u8>) -> Result<Self, Fault> {
+        let document = Document::from_bytes(&bytes)
+            .map_err(|e| Fault::new(ErrorKind::Unfit, format!("{digest}: {e}")))?;
+        let media_type = match &document {
+            Document::Manifest(manifest) => manifest.media_type(),
+            Document::Index(index) => index.media_type(),
+        };
+        Ok(Self { digest, media_type: media_type.to_owned(), bytes, document })
     }
 }
 
 impl Inner {
     /// Asks what a tag means.
-    async fn meaning(&self, reference: &Reference, known: Option<Digest>) -> Result<Digest, Fault> {
-        match self.head(reference, known).await {
+    async fn meaning(&self, at: At<'_>, known: Option<Digest>) -> Result<Digest, Fault> {
+        match self.head(at, known).await {
             Ok(Some(digest)) => return Ok(digest),
             // The registry does not say.
             Ok(None) => {}
@@ -86,7 +126,7 @@ impl Inner {
             Err(fault) if is_about_it(fault.kind) => {}
             Err(fault) => return Err(fault),
         }
-        let found = match self.tagged(reference, known).await? {
+        let found = match self.tagged(at, known).await? {
             Found::Same(digest) => return Ok(digest),
             Found::New(found) => found,
         };
@@ -94,43 +134,63 @@ impl Inner {
         self.documents.count(found.bytes.len() as u64);
         let keep = async { Ok(found) };
         // Whoever wants the whole as well finds it; it cannot have failed.
-        let _kept = self.documents.get(reference.with_digest(digest).key(), keep).await;
+        let _kept = self.documents.get(at.reference.with_digest(digest).key(), keep).await;
         Ok(digest)
     }
 
-    /// Asks for the digest of a tag alone, which registries do not count as a pull.
-    async fn head(
+    /// Fetches a document that the reference names by digest, once for each.
+    pub(crate) async fn known_document(
         &self,
         reference: &Reference,
-        known: Option<Digest>,
-    ) -> Result<Option<Digest>, Fault> {
-        let answer = self.answer(&self.manifest(Method::HEAD, reference, known)?, LARGEST).await?;
+    ) -> Result<Arc<Resolved>, Fault> {
+        let find = async {
+            let find = |place: Place| async move { self.document(place.at()).await };
+            let found = self.anywhere(reference, find).await?;
+            self.documents.count(found.bytes.len() as u64);
+            Ok(Arc::new(found))
+        };
+        self.documents.get(reference.key(), find).await
+    }
+
+    /// Keeps what a reference is now.
+    pub fn remember(&self, reference: &Reference, found: &Arc<Resolved>) {
+        let digest = found.digest;
+        if reference.digest.is_none() {
+            self.tags.put(reference.key(), Ok(digest));
+        }
+        self.documents.count(found.bytes.len() as u64);
+        self.documents.put(reference.with_digest(digest).key(), Ok(found.clone()));
+    }
+
+    /// Asks for the digest of a tag alone, which registries do not count as a pull.
+    async fn head(&self, at: At<'_>, known: Option<Digest>) -> Result<Option<Digest>, Fault> {
+        let answer = self.answer(&self.manifest(Method::HEAD, at, known)?, LARGEST).await?;
         let same = known.filter(|_| answer.status == StatusCode::NOT_MODIFIED);
         Ok(content_digest(&answer.headers).or(same))
     }
 
     /// Gets what a tag means, where that is not what it meant last.
-    async fn tagged(&self, reference: &Reference, known: Option<Digest>) -> Result<Found, Fault> {
-        let answer = self.answer(&self.manifest(Method::GET, reference, known)?, LARGEST).await?;
+    async fn tagged(&self, at: At<'_>, known: Option<Digest>) -> Result<Found, Fault> {
+        let answer = self.answer(&self.manifest(Method::GET, at, known)?, LARGEST).await?;
         match known {
             Some(known) if answer.status == StatusCode::NOT_MODIFIED => Ok(Found::Same(known)),
-            _ => Ok(Found::New(Arc::new(read(reference, answer)?))),
+            _ => Ok(Found::New(Arc::new(read(at.reference, answer)?))),
         }
     }
 
-    async fn document(&self, reference: &Reference) -> Result<Resolved, Fault> {
-        let answer = self.answer(&self.manifest(Method::GET, reference, None)?, LARGEST).await?;
-        read(reference, answer)
+    pub(crate) async fn document(&self, at: At<'_>) -> Result<Resolved, Fault> {
+        let answer = self.answer(&self.manifest(Method::GET, at, None)?, LARGEST).await?;
+        read(at.reference, answer)
     }
 
     /// Makes a question about a manifest; `known` is the digest of what is not to be sent again.
     fn manifest<'a>(
         &self,
         method: Method,
-        reference: &'a Reference,
+        at: At<'a>,
         known: Option<Digest>,
     ) -> Result<Ask<'a>, Fault> {
-        let mut ask = self.ask(method, reference, "manifests", &reference.name())?;
+        let mut ask = self.ask(method, at, "manifests", &at.reference.name())?;
         ask.headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
         // Registries take the digest for the entity tag of a manifest.
         let tag = known.and_then(|known| HeaderValue::from_str(&format!("\"{known}\"")).ok());
@@ -146,6 +206,15 @@ enum Found {
     /// What it meant last.
     Same(Digest),
     New(Arc<Resolved>),
+}
+
+/// Takes what is not there for no failure.
+pub(crate) fn some<T>(asked: Result<T, Fault>) -> Result<Option<T>, Fault> {
+    match asked {
+        Ok(found) => Ok(Some(found)),
+        Err(fault) if fault.kind == ErrorKind::NotFound => Ok(None),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Checks a document and decides what it is.
@@ -180,7 +249,7 @@ fn read(reference: &Reference, answer: Answer) -> Result<Resolved, Fault> {
     Ok(Resolved { digest, media_type: own.to_owned(), bytes, document })
 }
 
-fn content_digest(headers: &HeaderMap) -> Option<Digest> {
+pub(crate) fn content_digest(headers: &HeaderMap) -> Option<Digest> {
     Digest::parse(wire::text(headers, CONTENT_DIGEST)?.trim()).ok()
 }
 

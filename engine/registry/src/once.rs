@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex as AsyncMutex, OnceCell};
 
 /// Bytes that are remembered at most, as far as they are counted.
 const HELD: u64 = 64 << 20;
@@ -37,6 +37,16 @@ impl<K: Eq + Hash, V: Clone> Once<K, V> {
         self.lock().get(name)?.get().cloned()
     }
 
+    /// Remembers a value, whatever was remembered before.
+    pub fn put(&self, name: K, value: V) {
+        self.lock().insert(name, Arc::new(OnceCell::new_with(Some(value))));
+    }
+
+    /// Forgets the value of a name.
+    pub fn forget(&self, name: &K) {
+        self.lock().remove(name);
+    }
+
     /// Counts the bytes of a new value, and forgets all values when they become too many; what is
     /// under way stays with those who wait for it.
     pub fn count(&self, bytes: u64) {
@@ -48,5 +58,25 @@ impl<K: Eq + Hash, V: Clone> Once<K, V> {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<K, Cell<V>>> {
         self.cells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Locks by name, of which one holder does what others wait for.
+#[derive(Debug)]
+pub(crate) struct Locks<K>(Mutex<HashMap<K, Arc<AsyncMutex<()>>>>);
+
+impl<K> Default for Locks<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash> Locks<K> {
+    /// Gives the lock of a name.
+    pub fn of(&self, name: K) -> Arc<AsyncMutex<()>> {
+        let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whom nobody holds any more, nobody waits for.
+        locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+        locks.entry(name).or_default().clone()
     }
 }

@@ -1,6 +1,6 @@
 //! How a client behaves.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,15 @@ pub type Connect = dyn Fn(&Url) -> Result<reqwest::Client, String> + Send + Sync
 /// Hears of a blob that is being fetched: its name, bytes so far, bytes in all.
 pub type OnProgress = dyn Fn(&str, u64, u64) + Send + Sync;
 
+/// What one host is sent at most, where that is not what others are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostLimits {
+    /// Requests at once; none for as many as [`Options::per_host`] says.
+    pub at_once: Option<usize>,
+    /// Requests in all; none for as many as [`Options::max_requests_per_host`] says.
+    pub in_all: Option<u64>,
+}
+
 /// How a client behaves.
 #[derive(Clone)]
 pub struct Options {
@@ -25,6 +34,12 @@ pub struct Options {
     pub helper: Option<Arc<dyn CredentialHelper>>,
     /// Hosts, with their ports, that are asked without TLS; this machine always is.
     pub plain_http: BTreeSet<String>,
+    /// Hosts, with their ports, that are asked with TLS although they are this machine.
+    pub tls: BTreeSet<String>,
+    /// Mirrors by host, in the order in which they are asked before it, where something is read:
+    /// hosts with their ports, perhaps with the beginning of a path (`mirror.example/hub`). One
+    /// that fails, or lacks what is wanted, is passed over. They see their own logins alone.
+    pub mirrors: BTreeMap<String, Vec<String>>,
     /// Whether every request fails.
     pub offline: bool,
     /// Requests at once to one registry; Docker Hub gets four at most.
@@ -32,6 +47,8 @@ pub struct Options {
     /// Requests to one registry in all, tries counted and those to token servers not; without a
     /// number, as many as it takes.
     pub max_requests_per_host: Option<u64>,
+    /// What single hosts are sent, by their names as references have them.
+    pub limits: BTreeMap<String, HostLimits>,
     /// Tries without progress.
     pub attempts: u32,
     /// First pause; each further one is twice as long.
@@ -52,9 +69,12 @@ impl Default for Options {
             credentials: Credentials::default(),
             helper: None,
             plain_http: BTreeSet::new(),
+            tls: BTreeSet::new(),
+            mirrors: BTreeMap::new(),
             offline: false,
-            per_host: 8,
+            per_host: 16,
             max_requests_per_host: None,
+            limits: BTreeMap::new(),
             attempts: 5,
             pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(60),

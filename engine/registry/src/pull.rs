@@ -12,7 +12,7 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind, Fault};
 
 /// Layers of an image at most.
-const LAYERS: usize = 1024;
+pub(crate) const LAYERS: usize = 1024;
 
 impl Client {
     /// Brings the image of a platform into a layout and gives the digest of its manifest.
@@ -35,7 +35,6 @@ impl Client {
         reference: &Reference,
         layout: &Layout,
     ) -> Result<Digest, Error> {
-        let local = |e: mabuild_oci::Error| Fault::local(e).of(reference);
         let digest = self.digest(reference).await?;
         let kept = layout.has(&digest).then(|| layout.read(&digest).ok()).flatten();
         let bytes = match &kept {
@@ -45,13 +44,34 @@ impl Client {
         let manifest = image(&bytes).map_err(|fault| fault.of(reference))?;
         self.blobs(reference, &manifest, layout).await?;
         if kept.is_none() {
-            let mut writer = layout.blob_writer_for(&digest).map_err(local)?;
-            std::io::Write::write_all(&mut writer, &bytes).map_err(|e| {
-                Fault::local(format!("cannot keep the manifest: {e}")).of(reference)
-            })?;
-            writer.commit(Some(digest)).map_err(local)?;
+            keep(layout, &digest, &bytes).map_err(|fault| fault.of(reference))?;
         }
         Ok(digest)
+    }
+
+    /// Brings the manifest that the reference names by digest into a layout with its config, and
+    /// none of its layers; gives what the manifest says.
+    pub async fn pull_bare(
+        &self,
+        reference: &Reference,
+        layout: &Layout,
+    ) -> Result<Manifest, Error> {
+        let digest = self.digest(reference).await?;
+        let found = self.fetched(&reference.with_digest(digest)).await?;
+        let manifest = image(&found.bytes).map_err(|fault| fault.of(reference))?;
+        self.pull_blob(reference, &manifest.config, layout).await?;
+        keep(layout, &digest, &found.bytes).map_err(|fault| fault.of(reference))?;
+        Ok(manifest)
+    }
+
+    /// Brings a blob of the repository of a reference into a layout; what is there is not fetched.
+    pub async fn pull_blob(
+        &self,
+        reference: &Reference,
+        blob: &Descriptor,
+        layout: &Layout,
+    ) -> Result<(), Error> {
+        self.inner.blob(reference, blob, layout).await.map_err(|fault| fault.of(reference))
     }
 
     /// Fetches what a manifest refers to, side by side.
@@ -77,6 +97,14 @@ impl Client {
         }
         Ok(())
     }
+}
+
+/// Puts a manifest into a layout, checked.
+fn keep(layout: &Layout, digest: &Digest, bytes: &[u8]) -> Result<(), Fault> {
+    let mut writer = layout.blob_writer_for(digest).map_err(Fault::local)?;
+    std::io::Write::write_all(&mut writer, bytes)
+        .map_err(|e| Fault::local(format!("cannot keep the manifest: {e}")))?;
+    writer.commit(Some(*digest)).map_err(Fault::local).map(|_| ())
 }
 
 /// Reads the manifest of an image, and refuses what is none.

@@ -44,9 +44,9 @@ impl Reference {
         Self { tag: None, digest: None, ..self.clone() }
     }
 
-    /// Gives the permission that reading needs.
-    pub(crate) fn scope(&self) -> String {
-        format!("repository:{}:pull", self.repository)
+    /// Gives the repository as `HOST/PATH`.
+    pub(crate) fn place(&self) -> String {
+        format!("{}/{}", self.host, self.repository)
     }
 }
 

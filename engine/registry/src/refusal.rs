@@ -1,9 +1,9 @@
 //! What a refusal of a registry means, and what a person can do.
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use crate::address::{HUB, server};
+use crate::address::{HUB, is_loopback, server};
 use crate::client::Ask;
 use crate::error::{ErrorKind, Fault, shown};
 
@@ -27,6 +27,7 @@ pub(crate) fn said(body: &[u8]) -> String {
 /// A refusal that no login would change.
 pub(crate) fn refused(status: StatusCode, said: &str, ask: &Ask<'_>) -> Fault {
     let (kind, help) = match status {
+        _ if ask.scope.is_writing() && !is_general(status) => unwritten(status, ask),
         StatusCode::NOT_FOUND => (
             ErrorKind::NotFound,
             "check the spelling of the repository and of the tag or digest".to_owned(),
@@ -42,6 +43,40 @@ pub(crate) fn refused(status: StatusCode, said: &str, ask: &Ask<'_>) -> Fault {
     Fault::new(kind, format!("{} answers {status}{said}; {help}", server(&ask.url)))
 }
 
+/// Whether a refusal has nothing to do with what was asked for.
+fn is_general(status: StatusCode) -> bool {
+    status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+}
+
+/// What the refusal of something written means.
+fn unwritten(status: StatusCode, ask: &Ask<'_>) -> (ErrorKind, String) {
+    let help = match status {
+        StatusCode::NOT_FOUND => {
+            let help = "check the spelling; the repository may have to be made there first";
+            return (ErrorKind::NotFound, help.to_owned());
+        }
+        StatusCode::METHOD_NOT_ALLOWED if ask.method == Method::DELETE => {
+            "it does not let anybody delete; its operator may have to allow it"
+        }
+        StatusCode::METHOD_NOT_ALLOWED => "it may only be read, as a mirror is",
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            "it is too large for the registry, or for a proxy before it"
+        }
+        StatusCode::BAD_REQUEST
+            if ask.url.scheme() == "http" && !is_loopback(&ask.reference.host) =>
+        {
+            "it was asked without TLS, and may speak TLS only"
+        }
+        StatusCode::BAD_REQUEST => "it does not take it, or it was changed on the way",
+        StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED => {
+            "the tag may be one that cannot be written again"
+        }
+        StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED => "it does not let it be kept there",
+        _ => "it does not take it",
+    };
+    (ErrorKind::Refused, help.to_owned())
+}
+
 /// A refusal that another login might change. `problem` says why a login is not known.
 pub(crate) fn denied(
     status: StatusCode,
@@ -53,6 +88,15 @@ pub(crate) fn denied(
     let host = &ask.reference.host;
     let login = if host == HUB { String::new() } else { format!(" {host}") };
     let help = match has_login {
+        true if ask.scope.is_writing() => format!(
+            "the login that is known for it may not write to {}: log in with `docker login{login}` \
+             as somebody who may, or check the spelling",
+            ask.reference.repository
+        ),
+        false if ask.scope.is_writing() => format!(
+            "writing to {} needs a login: log in with `docker login{login}`",
+            ask.reference.repository
+        ),
         true => format!(
             "the login of docker's config.json may not read it, or there is no such repository: \
              check the spelling, or log in again with `docker login{login}`"

@@ -15,6 +15,7 @@ use crate::Reference;
 use crate::address::server;
 use crate::client::{Client, Inner};
 use crate::error::{Error, Fault, shown};
+use crate::mirror::{At, Place};
 
 /// Tags that are asked for at once; registries that allow fewer send fewer.
 const PAGE: &str = "1000";
@@ -48,7 +49,8 @@ impl Client {
     pub async fn tags(&self, reference: &Reference) -> Result<Vec<String>, Error> {
         let whole = reference.whole();
         let find = async {
-            let tags = self.inner.list(&whole).await?;
+            let list = |place: Place| async move { self.inner.list(place.at()).await };
+            let tags = self.inner.anywhere(&whole, list).await?;
             self.inner.lists.count(tags.iter().map(|tag| tag.len() as u64 + 24).sum());
             Ok(Arc::new(tags))
         };
@@ -58,8 +60,8 @@ impl Client {
 }
 
 impl Inner {
-    async fn list(&self, reference: &Reference) -> Result<Vec<String>, Fault> {
-        let mut ask = self.ask(Method::GET, reference, "tags", "list")?;
+    async fn list(&self, at: At<'_>) -> Result<Vec<String>, Fault> {
+        let mut ask = self.ask(Method::GET, at, "tags", "list")?;
         ask.url.query_pairs_mut().append_pair("n", PAGE);
         let (mut list, mut asked) = (List::default(), HashSet::new());
         for _ in 0..PAGES {
@@ -114,7 +116,7 @@ fn is_tag(text: &str) -> bool {
 }
 
 /// The address of the next page, of the server that was asked for this one.
-fn next(headers: &HeaderMap, asked: &Url) -> Result<Option<Url>, Fault> {
+pub(crate) fn next(headers: &HeaderMap, asked: &Url) -> Result<Option<Url>, Fault> {
     let at = server(asked);
     for header in headers.get_all(LINK) {
         let text = header.to_str().ok().filter(|text| text.contains('<'));

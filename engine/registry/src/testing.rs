@@ -1,6 +1,10 @@
 //! A registry on a free port of this machine that serves what a test puts into it, with the
 //! faults that the test plans.
 
+mod shelf;
+
+pub use shelf::Shelf;
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -19,7 +23,21 @@ pub struct Request {
     /// Path with query.
     pub path: String,
     headers: HashMap<String, String>,
+    /// What came, as text where it is text.
     pub body: String,
+    pub bytes: Vec<u8>,
+    /// Whether the server did not take all of the body.
+    pub is_cut: bool,
+}
+
+/// How much of a body a server takes.
+#[derive(Clone, Copy, Debug)]
+pub enum Intake {
+    All,
+    /// So many bytes, before the connection ends.
+    Cut(usize),
+    /// So many bytes, and for a while no more.
+    Stall(usize, Duration),
 }
 
 impl Request {
@@ -101,14 +119,22 @@ pub struct Server {
 impl Server {
     /// Starts a server; `answer` gets a request and how many there were of its path before.
     pub fn start(answer: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_rude(|_, _| Intake::All, answer)
+    }
+
+    /// Starts a server that decides by the head of a request how much it takes of its body.
+    pub fn start_rude(
+        intake: impl Fn(&Request, usize) -> Intake + Send + Sync + 'static,
+        answer: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let host = listener.local_addr().unwrap().to_string();
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let (log, answer) = (seen.clone(), Arc::new(answer));
+        let (log, answer) = (seen.clone(), Arc::new((intake, answer)));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (log, answer) = (log.clone(), answer.clone());
-                std::thread::spawn(move || serve(stream, &log, &*answer));
+                std::thread::spawn(move || serve(stream, &log, &answer.0, &answer.1));
             }
         });
         Self { host, seen }
@@ -130,8 +156,14 @@ impl Server {
     }
 }
 
-fn serve(stream: TcpStream, log: &Mutex<Vec<Request>>, answer: &dyn Fn(&Request, usize) -> Reply) {
-    let Some(request) = read(&stream) else { return };
+fn serve(
+    stream: TcpStream,
+    log: &Mutex<Vec<Request>>,
+    intake: &dyn Fn(&Request, usize) -> Intake,
+    answer: &dyn Fn(&Request, usize) -> Reply,
+) {
+    let mut reader = BufReader::new(&stream);
+    let Some(mut request) = read(&mut reader) else { return };
     let before = {
         let mut log = log.lock().unwrap();
         let same = |r: &&Request| r.path == request.path && r.method == request.method;
@@ -139,6 +171,15 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Request>>, answer: &dyn Fn(&Request,
         log.push(request.clone());
         before
     };
+    let at = log.lock().unwrap().len() - 1;
+    let intake = intake(&request, before);
+    if take(&mut reader, &mut request, intake).is_none() {
+        return;
+    }
+    if let Some(logged) = log.lock().unwrap().get_mut(at) {
+        logged.body.clone_from(&request.body);
+    }
+    drop(reader);
     let reply = answer(&request, before);
     std::thread::sleep(reply.delay);
     if reply.status == 0 {
@@ -148,8 +189,8 @@ fn serve(stream: TcpStream, log: &Mutex<Vec<Request>>, answer: &dyn Fn(&Request,
     let _ = write(stream, &reply, request.method == "HEAD");
 }
 
-fn read(stream: &TcpStream) -> Option<Request> {
-    let mut reader = BufReader::new(stream.take(64 * 1024));
+/// Reads the head of a request.
+fn read(reader: &mut impl BufRead) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut words = line.split(' ');
@@ -161,10 +202,30 @@ fn read(stream: &TcpStream) -> Option<Request> {
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
         headers.insert(name.to_lowercase(), value.trim().to_owned());
     }
-    let length = headers.get("content-length").and_then(|n| n.parse().ok()).unwrap_or(0);
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    Some(Request { method, path, headers, body: String::from_utf8(body).ok()? })
+    let (body, bytes) = (String::new(), Vec::new());
+    Some(Request { method, path, headers, body, bytes, is_cut: false })
+}
+
+/// Reads the body of a request, as far as the server wants it. None where it never came.
+fn take(reader: &mut impl Read, request: &mut Request, intake: Intake) -> Option<()> {
+    let length = request.header("content-length").and_then(|n| n.parse().ok()).unwrap_or(0);
+    assert!(length <= 64 << 20, "no test sends more");
+    let taken = match intake {
+        Intake::Cut(most) => {
+            request.is_cut = true;
+            most.min(length)
+        }
+        Intake::Stall(most, pause) => {
+            reader.read_exact(&mut vec![0; most.min(length)]).ok()?;
+            std::thread::sleep(pause);
+            return None;
+        }
+        Intake::All => length,
+    };
+    request.bytes = vec![0; taken];
+    reader.read_exact(&mut request.bytes).ok()?;
+    request.body = String::from_utf8_lossy(&request.bytes).into_owned();
+    Some(())
 }
 
 fn write(mut stream: TcpStream, reply: &Reply, head_only: bool) -> std::io::Result<()> {

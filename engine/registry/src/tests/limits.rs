@@ -1,5 +1,6 @@
 //! How much registries are asked, and what they say of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -7,7 +8,7 @@ use std::time::Duration;
 use mabuild_oci::Digest;
 
 use crate::testing::{Content, Reply, Server, at_once, block, client, options};
-use crate::{ErrorKind, HostForecast, Options, Reference};
+use crate::{ErrorKind, HostForecast, HostLimits, Options, Reference};
 
 /// Says how many pulls are left, as Docker Hub does.
 fn limited(reply: Reply, left: usize) -> Reply {
@@ -109,6 +110,20 @@ fn budget_is_not_overdrawn() {
     assert_eq!(ask(&one.image("3")).kind, ErrorKind::Limit);
     assert_eq!(one.requests().len(), 3);
     assert_eq!(ask(&other.image("1")).kind, ErrorKind::NotFound, "each host has its own");
+}
+
+#[test]
+fn one_host_may_have_a_budget_of_its_own() {
+    let (one, other) = (Content::default().serve(), Content::default().serve());
+    let own = HostLimits { at_once: None, in_all: Some(1) };
+    let limits = BTreeMap::from([(one.host.clone(), own)]);
+    let client = client(Options { max_requests_per_host: Some(4), limits, ..options() });
+    let ask = |image: &Reference| block(client.digest(image)).unwrap_err().kind;
+    assert_eq!(ask(&one.image("1")), ErrorKind::Limit);
+    assert_eq!(one.requests().len(), 1);
+    assert_eq!((ask(&other.image("1")), ask(&other.image("2"))), {
+        (ErrorKind::NotFound, ErrorKind::NotFound)
+    });
 }
 
 #[test]
