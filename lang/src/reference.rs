@@ -4,7 +4,7 @@
 //! and a host is told from a path as Docker does: the first part is a host where it has a `.` or a
 //! `:`, or is `localhost`.
 
-use core::net::Ipv6Addr;
+use core::net::{IpAddr, Ipv6Addr};
 
 use crate::decode::check::shown;
 use crate::decode::steps::is_hex;
@@ -123,6 +123,65 @@ pub fn registry(text: &str) -> Result<Registry<'_>, Wrong> {
     }
 }
 
+/// Gives `HOST/PATH` of a repository that may be named without its host, the host written in the
+/// one way; none where it is wrong, or where neither it nor the file names a registry.
+pub fn in_registry(text: &str, registry: Option<&str>) -> Option<String> {
+    let found = repository(text).ok()?;
+    let registry = match found.host {
+        Some(host) => Registry { host, path: None },
+        None => self::registry(registry?).ok()?,
+    };
+    let below = registry.path.map(|path| format!("{path}/")).unwrap_or_default();
+    Some(format!("{}/{below}{}", host(registry.host), found.path))
+}
+
+/// Reads the address of a registry that holds copies: `[https://]HOST[:PORT][/PATH]`. The error says
+/// what is wrong with the text.
+pub(crate) fn mirror(text: &str) -> Result<(Option<bool>, Registry<'_>), Wrong> {
+    let (tls, rest) = match text.split_once("://") {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (Some(true), rest),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (Some(false), rest),
+        _ => (None, text),
+    };
+    let rest = if tls.is_some() { rest.strip_suffix('/').unwrap_or(rest) } else { rest };
+    if rest.split('/').next().is_some_and(|host| host.contains('@')) {
+        let help = "leave it out; log in with `docker login`, or by the environment";
+        return Err(Wrong::new("has a login in it", help));
+    }
+    // Behind a scheme stands a host, however it looks.
+    let found = match (tls, rest.split_once('/')) {
+        (None, _) => registry(rest)?,
+        (Some(_), Some((host, path))) => Registry { host, path: Some(path) },
+        (Some(_), None) => Registry { host: rest, path: None },
+    };
+    check_host(found.host)?;
+    if let Some(path) = found.path {
+        check_path(path, Some(found.host))?;
+        if path == "v2" || path.starts_with("v2/") {
+            let path = path.strip_prefix("v2").unwrap_or_default();
+            let help = format!("leave `v2` out, which mabuild adds: `{}{path}`", found.host);
+            return Err(Wrong::new("begins with the path of the protocol", shown(&help)));
+        }
+    }
+    Ok((tls, found))
+}
+
+/// The one way to write a host: in small letters, and `docker.io` for Docker Hub.
+pub(crate) fn host(text: &str) -> String {
+    let host = text.to_ascii_lowercase();
+    if host == "index.docker.io" { "docker.io".to_owned() } else { host }
+}
+
+/// Whether a host is this machine itself.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let (name, _) = split_port(host);
+    let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    match address.unwrap_or(name).parse::<IpAddr>() {
+        Ok(address) => address.is_loopback(),
+        Err(_) => name == "localhost",
+    }
+}
+
 /// Whether two names of images mean the same one.
 pub fn same(one: &str, other: &str) -> bool {
     one == other || normal(one) == normal(other)
@@ -134,8 +193,7 @@ pub fn normal(reference: &str) -> String {
     let Ok(Reference { repository, tag, digest }) = parse(reference) else {
         return reference.to_owned();
     };
-    let host = repository.host.unwrap_or("docker.io").to_ascii_lowercase();
-    let host = if host == "index.docker.io" { "docker.io" } else { &host };
+    let host = host(repository.host.unwrap_or("docker.io"));
     let library =
         if host == "docker.io" && !repository.path.contains('/') { "library/" } else { "" };
     let tag = match (tag, digest) {
@@ -435,6 +493,51 @@ mod tests {
     }
 
     #[test]
+    fn a_repository_is_found_in_its_registry() {
+        let at = |text, registry| in_registry(text, registry);
+        assert_eq!(at("a/b", Some("GHCR.io/acme")).as_deref(), Some("ghcr.io/acme/a/b"));
+        assert_eq!(at("a", Some("localhost:5000")).as_deref(), Some("localhost:5000/a"));
+        assert_eq!(at("Quay.IO/a", Some("ghcr.io")).as_deref(), Some("quay.io/a"));
+        assert_eq!(at("a", None), None);
+        assert_eq!(at("a:1", Some("ghcr.io")), None);
+    }
+
+    #[test]
+    fn mirrors_are_hosts_with_an_optional_path() {
+        let read = |text| mirror(text).map(|(tls, found)| (tls, found.host, found.path));
+        assert_eq!(read("m.example"), Ok((None, "m.example", None)));
+        assert_eq!(read("HTTPS://nexus/hub/"), Ok((Some(true), "nexus", Some("hub"))));
+        assert_eq!(read("http://[::1]:5000"), Ok((Some(false), "[::1]:5000", None)));
+        for text in [
+            "",
+            "nexus",
+            "https://",
+            "https:///hub",
+            "https://m.example//",
+            "https://m.example?x=1",
+            "https://m.example/v2",
+            "https://m.example/v2/hub",
+            "https://a:b@m.example",
+            "a@m.example/x",
+            "ftp://m.example",
+            "https://m.example/Hub",
+            "m.example/",
+        ] {
+            assert!(mirror(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn this_machine_is_known_by_its_names() {
+        for host in ["localhost", "localhost:5000", "127.9.9.9:1", "[::1]", "[::1]:5000"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in ["localhost.example", "128.0.0.1", "[::2]", "m.example:5000"] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
     fn normal_forms_are_those_of_docker() {
         let digest = format!("@sha256:{}", "0a".repeat(32));
         for (text, whole) in [
@@ -461,7 +564,7 @@ mod tests {
                 proptest::prop_assert!(text.contains(read.repository.path));
                 proptest::prop_assert!(parse(&normal(&text)).is_ok());
             }
-            let _ = (repository(&text), registry(&text));
+            let _ = (repository(&text), registry(&text), mirror(&text));
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Settings, Test, Text};
+use super::{Publishing, Settings, Test, Text};
 use crate::platform::Platform;
 use crate::source::{Span, Spanned};
 
@@ -32,6 +32,8 @@ pub struct Base {
     pub arch_tags: Option<Span>,
     /// Repositories that it is pushed to.
     pub publish: Vec<Text>,
+    /// How it is pushed there, what its file says put in.
+    pub publishing: Publishing,
     /// Checks of the built image, each name once.
     pub tests: Vec<Test>,
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    Build, Dockerfile, Located, Mode, Moves, NamedContext, NodeRef, Secret, Settings, Test, Text,
+    Build, Dockerfile, Located, Mode, Moves, NamedContext, NodeRef, Publishing, Secret, Settings,
+    Test, Text,
 };
 use crate::platform::Platform;
 use crate::source::{Span, Spanned};
@@ -67,6 +68,8 @@ pub struct Body {
     pub arch_tags: Option<Span>,
     /// Repositories that it is pushed to.
     pub publish: Vec<Text>,
+    /// How it is pushed there, what its file says put in.
+    pub publishing: Publishing,
     /// Checks of the built image, each name once.
     pub tests: Vec<Test>,
     /// When its packages, and what it watches, move; there is no `min_age`.

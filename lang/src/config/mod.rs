@@ -5,8 +5,10 @@ mod base;
 mod builder;
 mod dockerfile;
 mod hook;
+mod host;
 mod image;
 mod located;
+mod publish;
 mod secret;
 mod settings;
 mod tests;
@@ -21,8 +23,10 @@ pub use base::{
 pub use builder::{Builder, Tls, Worker};
 pub use dockerfile::{Build, ContextSource, Dockerfile, Mode, Named, NamedContext, Place, Recipe};
 pub use hook::{Event, Hook};
+pub use host::{Host, Mirror};
 pub use image::{Body, Copy, Image, Network, Override, Run, Step, StepOp, Watch};
 pub use located::Located;
+pub use publish::{Format, Publishing, Require};
 pub use secret::{Secret, SecretSource};
 pub use settings::{Settings, overlay_args};
 pub use tests::{Check, Expect, Test};
@@ -63,6 +67,11 @@ pub struct Config {
     pub hooks: Vec<Hook>,
     /// Where a `publish` without a host goes, `HOST[:PORT][/PATH]`.
     pub registry: Option<Spanned<String>>,
+    /// Settings of the hosts of registries, each host once, in the order of the files.
+    pub hosts: Vec<Host>,
+    /// Repository that results of steps are kept in, `[HOST[:PORT]/]PATH`; without a host it is one
+    /// of `registry`.
+    pub remote_cache: Option<Spanned<String>>,
     /// The machine's own platform, which `BUILDPLATFORM` means in Dockerfiles.
     pub build_platform: Platform,
 }

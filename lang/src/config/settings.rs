@@ -49,7 +49,11 @@ impl Settings {
 
 /// Puts pairs over others: a name that is there already gets the new value. The lists may be long,
 /// so that names are looked up in a table.
-fn put<N, V, K: Eq + Hash>(list: &mut Vec<(N, V)>, more: Vec<(N, V)>, key: impl Fn(&N) -> K) {
+pub(super) fn put<N, V, K: Eq + Hash>(
+    list: &mut Vec<(N, V)>,
+    more: Vec<(N, V)>,
+    key: impl Fn(&N) -> K,
+) {
     let mut places: HashMap<K, usize> =
         list.iter().enumerate().map(|(at, (name, _))| (key(name), at)).collect();
     for (name, value) in more {

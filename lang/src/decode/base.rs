@@ -6,8 +6,8 @@ use super::follow::{self, Following};
 use super::platforms::{self, Asked};
 use super::text::{Cx, Use};
 use super::values::prop;
-use super::{alpine, debian, duration, moves, publish, rootfs, settings, tests};
-use crate::config::{Base, BaseSource, Moves, OciLayout, Settings, Text};
+use super::{alpine, debian, duration, moves, publish, publishing, rootfs, settings, tests};
+use crate::config::{Base, BaseSource, Moves, OciLayout, Publishing, Settings, Text};
 use crate::diag::Diagnostic;
 use crate::source::Spanned;
 use crate::syntax::Node;
@@ -32,6 +32,7 @@ pub(crate) fn read(node: &Node<'_>, name: Spanned<Arc<str>>, cx: &mut Cx<'_>) ->
     let mut asked = Asked::default();
     let (mut tags, mut repositories, mut checks) = (Vec::new(), Vec::new(), Vec::new());
     let mut arch_tags = None;
+    let mut how = Publishing::default();
     for child in node.kids() {
         match child.name.text.as_ref() {
             "platforms" => asked = platforms::asked(child, cx),
@@ -40,12 +41,17 @@ pub(crate) fn read(node: &Node<'_>, name: Spanned<Arc<str>>, cx: &mut Cx<'_>) ->
             "hold" | "pin" => moves::read(child, &mut moves, cx),
             "publish" => cx.undated(|cx| publish::read(child, &mut repositories, cx)),
             "test" => cx.undated(|cx| checks.extend(tests::read(child, cx))),
+            word if publishing::is_one(word) => publishing::read(child, &mut how, cx),
             _ => settings::read(child, &mut settings, cx),
         }
     }
     moves::together(&moves, follow.map(|node| node.span), cx);
     settings::duplicates(&settings, cx);
     publish::duplicates(&repositories, cx);
+    publishing::duplicates(&how, cx);
+    if !node.kids().iter().any(|child| child.name.text == "publish") {
+        publishing::idle(&how, &name.value, |_| true, cx);
+    }
     tests::duplicates(&checks, cx);
     cx.report_dates();
     if tags.is_empty() {
@@ -63,6 +69,7 @@ pub(crate) fn read(node: &Node<'_>, name: Spanned<Arc<str>>, cx: &mut Cx<'_>) ->
         tags,
         arch_tags,
         publish: repositories,
+        publishing: how,
         tests: checks,
     };
     Some(BaseDraft { base, platforms: asked, uses: std::mem::take(&mut cx.uses) })

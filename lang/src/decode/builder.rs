@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::text::Cx;
-use super::values::{KEEP, RENAME, integer, part_of, says_nothing, unique};
+use super::values::{KEEP, RENAME, integer, part_of, pem, says_nothing, unique};
 use super::{address, platforms};
-use crate::config::{Builder, Located, Text, Tls, Worker};
+use crate::config::{Builder, Tls, Worker};
 use crate::diag::Diagnostic;
 use crate::platform::Platform;
 use crate::source::{Span, Spanned};
@@ -155,10 +155,6 @@ fn tls(node: &Node<'_>, cx: &mut Cx<'_>) -> Tls {
             .help("write `tls ca=\"ca.pem\" cert=\"cert.pem\" key=\"key.pem\"`"),
         );
     }
-    let mut file = |entry: Option<&Entry<'_>>| {
-        let path = cx.constant(entry?, "the path of a certificate or a key")?;
-        let text = Text::literal(path.value, path.span);
-        Some(Located { folder: cx.folder.clone(), text })
-    };
+    let mut file = |entry: Option<&Entry<'_>>| pem(entry?, cx);
     Tls { span: node.span, ca: file(ca), cert: file(cert), key: file(key) }
 }

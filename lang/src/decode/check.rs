@@ -183,7 +183,7 @@ impl Check<'_> {
             Type::Text => {
                 let literal = self.text.get(range(entry.value_span)).unwrap_or_default();
                 // A number alone is no span of time.
-                let unit = if matches!(of, "min-age" | "every") { "d" } else { "" };
+                let unit = if matches!(of, "min-age" | "every" | "late") { "d" } else { "" };
                 let text = literal.trim_start_matches('#');
                 ("a text", format!("put it in quotes: `\"{text}{unit}\"`"))
             }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::check::shown;
 use super::text::Cx;
 use crate::diag::Wrong;
-use crate::syntax::Node;
+use crate::source::Spanned;
+use crate::syntax::{Entry, Node};
 
 /// Seconds in ten years: whoever writes more means something else.
 const MAX: u64 = 3650 * 86_400;
@@ -15,9 +16,14 @@ const UNITS: [(&str, u64); 4] = [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)
 
 /// Reads the span of time that a property gives.
 pub(super) fn property(node: &Node<'_>, name: &str, cx: &mut Cx<'_>) -> Option<Duration> {
-    let text = cx.constant(node.prop(name)?, &format!("`{name}`"))?;
+    read(node.prop(name)?, &format!("`{name}`"), cx).map(|time| time.value)
+}
+
+/// Reads a span of time; `what` is what it is of.
+pub(super) fn read(entry: &Entry<'_>, what: &str, cx: &mut Cx<'_>) -> Option<Spanned<Duration>> {
+    let text = cx.constant(entry, what)?;
     match parse(&text.value) {
-        Ok(time) => Some(time),
+        Ok(time) => Some(Spanned::new(time, text.span)),
         Err(wrong) => {
             let message = format!("`{}` is not a span of time", shown(&text.value));
             cx.out.push(wrong.at("mabuild::lang::value", text.span, message));

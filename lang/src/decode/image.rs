@@ -9,10 +9,10 @@ use super::reference::{self, Reference};
 use super::steps::{self, Steps, arg_name};
 use super::template::Templates;
 use super::text::{Cx, Use};
-use super::{dockerfile, moves, publish, secret, settings, tests};
+use super::{dockerfile, moves, publish, publishing, secret, settings, tests};
 use crate::config::{
-    self, Body, Dockerfile, Located, Mode, Moves, NamedContext, Override, Part, Secret, Settings,
-    StepOp, Test, Text, Watch,
+    self, Body, Dockerfile, Located, Mode, Moves, NamedContext, Override, Part, Publishing, Secret,
+    Settings, StepOp, Test, Text, Watch,
 };
 use crate::diag::Diagnostic;
 use crate::source::{Span, Spanned};
@@ -40,6 +40,7 @@ type Args = Vec<(Spanned<Arc<str>>, Text)>;
 struct Own {
     args: Args,
     settings: Settings,
+    publishing: Publishing,
     contexts: Vec<NamedContext>,
     secrets: Vec<Secret>,
     tests: Vec<Test>,
@@ -67,6 +68,7 @@ struct Reading {
     tags: Vec<Text>,
     arch_tags: Option<Span>,
     publish: Vec<Text>,
+    publishing: Publishing,
     tests: Vec<Test>,
 }
 
@@ -97,6 +99,7 @@ pub(crate) fn read<'a>(
             child(piece.node, &mut own, &mut reading, cx);
         }
         settings::duplicates(&own.settings, cx);
+        publishing::duplicates(&own.publishing, cx);
         dockerfile::duplicates(&own.contexts, cx);
         secret::duplicates(&own.secrets, cx);
         tests::duplicates(&own.tests, cx);
@@ -107,6 +110,7 @@ pub(crate) fn read<'a>(
             }
         }
         reading.settings.overlay(own.settings);
+        reading.publishing.overlay(own.publishing);
         config::overlay_args(&mut reading.args, own.args);
         replace(&mut reading.contexts, own.contexts, |context| &context.name.value);
         replace(&mut reading.secrets, own.secrets, |secret| &secret.id.value);
@@ -156,6 +160,7 @@ fn child(node: &Node<'_>, own: &mut Own, into: &mut Reading, cx: &mut Cx<'_>) {
         "on-platform" => on_platform(node, into, cx),
         "platforms" => into.platforms = platforms::asked(node, cx),
         "tags" => cx.undated(|cx| settings::tags(node, &mut into.tags, cx)),
+        word if publishing::is_one(word) => publishing::read(node, &mut own.publishing, cx),
         _ => settings::read(node, &mut own.settings, cx),
     }
 }
@@ -170,9 +175,9 @@ fn finish<'a>(
 ) -> ImageDraft {
     publish::duplicates(&reading.publish, cx);
     // As a property or misspelled it was reported as that.
-    let says = |child: &Node<'_>| did_you_mean(&child.name.text, ["from", "dockerfile"]).is_some();
-    let mut children = children;
-    if !children.any(says) && node.prop("from").is_none() {
+    let says = |child: &&Node<'_>| did_you_mean(&child.name.text, ["from", "dockerfile"]).is_some();
+    let children: Vec<&Node<'_>> = children.collect();
+    if !children.iter().any(says) && node.prop("from").is_none() {
         cx.out.push(
             Diagnostic::error(
                 "mabuild::lang::missing",
@@ -186,6 +191,9 @@ fn finish<'a>(
     belongs_together(&name, &reading, cx);
     moves::together(&reading.moves, None, cx);
     nothing_moves(node, &reading, cx);
+    if !children.iter().any(|child| child.name.text == "publish") {
+        publishing::idle(&reading.publishing, &name.value, |span| is_own(node, span), cx);
+    }
     if reading.dockerfile.is_none() {
         unused_args(node, &reading, cx);
     }
@@ -212,6 +220,7 @@ fn finish<'a>(
         tags: reading.tags,
         arch_tags: reading.arch_tags,
         publish: reading.publish,
+        publishing: reading.publishing,
         tests: reading.tests,
         moves: reading.moves,
         watch: reading.watch,

@@ -10,6 +10,7 @@ pub(crate) mod dockerfile;
 mod duration;
 mod follow;
 mod hook;
+mod host;
 mod image;
 pub(crate) mod lets;
 pub(crate) mod matrix;
@@ -18,6 +19,7 @@ mod package;
 mod places;
 pub(crate) mod platforms;
 mod publish;
+mod publishing;
 pub(crate) mod reference;
 mod rootfs;
 mod secret;
@@ -37,7 +39,7 @@ use template::{Home, Templates};
 use text::Cx;
 pub(crate) use text::{Lets, Use};
 
-use crate::config::{Builder, Hook};
+use crate::config::{Builder, Hook, Host, Publishing};
 use crate::diag::Diagnostic;
 use crate::platform::Platform;
 use crate::source::{Span, Spanned};
@@ -69,6 +71,12 @@ pub(crate) enum Part {
     Hook(Hook),
     /// The `registry` node and what it names.
     Registry(Span, Spanned<String>),
+    /// A `registry` node with settings of a host.
+    Host(Box<Host>),
+    /// The `remote-cache` node and what it names.
+    RemoteCache(Span, Spanned<String>),
+    /// How what the file declares is published: what one node says of it.
+    Publishing(Span, Box<Publishing>),
     StrictBases(Span),
     /// A node that could not be read; its name is not to be reported as unknown.
     Broken(Arc<str>),
@@ -98,8 +106,18 @@ pub(crate) fn part<'a>(
             if is_named { part } else { Part::Other }
         }
         "platforms" => Part::Platforms(node.name.span, platforms::list(node, &mut cx)),
+        "registry" if node.children.is_some() => {
+            host::read(node, &mut cx).map_or(Part::Other, |host| Part::Host(Box::new(host)))
+        }
         "registry" => publish::registry(node, &mut cx)
             .map_or(Part::Other, |registry| Part::Registry(node.name.span, registry)),
+        "remote-cache" => publish::remote_cache(node, &mut cx)
+            .map_or(Part::Other, |cache| Part::RemoteCache(node.name.span, cache)),
+        word if publishing::is_one(word) => {
+            let mut said = Publishing::default();
+            publishing::read(node, &mut said, &mut cx);
+            Part::Publishing(node.name.span, Box::new(said))
+        }
         "on" => hook::read(node, &mut cx).map_or(Part::Other, Part::Hook),
         "strict-bases" => Part::StrictBases(node.name.span),
         _ => Part::Other,

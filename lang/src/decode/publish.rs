@@ -4,7 +4,8 @@ use super::check::shown;
 use super::text::Cx;
 use super::values::{KEEP, unique};
 use crate::config::Text;
-use crate::reference;
+use crate::diag::Wrong;
+use crate::reference::{self, Reference};
 use crate::source::Spanned;
 use crate::syntax::Node;
 
@@ -40,4 +41,25 @@ pub(crate) fn registry(node: &Node<'_>, cx: &mut Cx<'_>) -> Option<Spanned<Strin
             None
         }
     }
+}
+
+/// Reads the `remote-cache` at the top of a file.
+pub(crate) fn remote_cache(node: &Node<'_>, cx: &mut Cx<'_>) -> Option<Spanned<String>> {
+    let text = cx.constant(node.args().next()?, "a repository")?;
+    let wrong = match reference::repository(&text.value) {
+        Ok(_) => return Some(text),
+        // What is said of a tag elsewhere is no help here.
+        Err(_) if reference::parse(&text.value).is_ok_and(|r| is_one_version(&r)) => Wrong::new(
+            "has a tag or a digest",
+            "name the repository alone; mabuild gives the tags in it",
+        ),
+        Err(wrong) => wrong,
+    };
+    let message = format!("`{}` is not a repository", shown(&text.value));
+    cx.out.push(wrong.at("mabuild::lang::value", text.span, message));
+    None
+}
+
+fn is_one_version(reference: &Reference<'_>) -> bool {
+    reference.tag.is_some() || reference.digest.is_some()
 }

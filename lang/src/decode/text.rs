@@ -108,10 +108,11 @@ impl<'a> Cx<'a> {
     }
 
     /// Reads something that is in no key, so that today's date may be in it.
-    pub fn undated(&mut self, read: impl FnOnce(&mut Self)) {
+    pub fn undated<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
         let dates = self.dates.len();
-        read(self);
+        let done = read(self);
         self.dates.truncate(dates);
+        done
     }
 
     /// Whether today's date was used.
@@ -199,10 +200,23 @@ impl<'a> Cx<'a> {
     pub fn of_variant(&mut self, entry: &Entry<'_>, what: &str) -> Option<Text> {
         let uses = self.uses.len();
         let text = self.filled(entry, what)?;
+        self.without_platform(text, uses, what)
+    }
+
+    /// The same, which may be empty.
+    pub fn per_variant(&mut self, entry: &Entry<'_>, what: &str) -> Option<Text> {
+        let uses = self.uses.len();
+        let text = self.string(entry)?;
+        self.without_platform(text, uses, what)
+    }
+
+    /// A text, which must not depend on the platform; `uses` is how many platform names there were
+    /// before it.
+    fn without_platform(&mut self, text: Text, uses: usize, what: &str) -> Option<Text> {
         if !text.has_platform() {
             return Some(text);
         }
-        let span = self.uses.get(uses).map_or(entry.value_span, |used| used.span);
+        let span = self.uses.get(uses).map_or(text.span, |used| used.span);
         self.uses.truncate(uses);
         self.out.push(
             Diagnostic::error(

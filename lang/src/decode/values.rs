@@ -98,6 +98,12 @@ pub(super) fn located(entry: &Entry<'_>, what: &str, cx: &mut Cx<'_>) -> Option<
     Some(Located { folder: cx.folder.clone(), text })
 }
 
+/// The path of a certificate or a key, which is the same for whatever is built.
+pub(super) fn pem(entry: &Entry<'_>, cx: &mut Cx<'_>) -> Option<Located> {
+    let path = cx.constant(entry, "the path of a certificate or a key")?;
+    Some(Located { folder: cx.folder.clone(), text: Text::literal(path.value, path.span) })
+}
+
 /// The integer of a property that has to lie in a range. A value of another type is reported
 /// elsewhere.
 pub(super) fn integer(
@@ -106,15 +112,33 @@ pub(super) fn integer(
     allowed: RangeInclusive<i32>,
     cx: &mut Cx<'_>,
 ) -> Option<i32> {
-    let entry = node.prop(name)?;
+    bounded(node.prop(name)?, (name, "="), allowed, cx)
+}
+
+/// The same for the one argument of a node.
+pub(super) fn number(
+    node: &Node<'_>,
+    allowed: RangeInclusive<i32>,
+    cx: &mut Cx<'_>,
+) -> Option<i32> {
+    bounded(node.args().next()?, (&node.name.text, " "), allowed, cx)
+}
+
+/// An integer in a range; `name` is what it is of, with what stands between the two.
+fn bounded(
+    entry: &Entry<'_>,
+    (name, gap): (&str, &str),
+    allowed: RangeInclusive<i32>,
+    cx: &mut Cx<'_>,
+) -> Option<i32> {
     let Value::Integer(number) = entry.value else { return None };
     let small = i32::try_from(number).ok().filter(|number| allowed.contains(number));
     if small.is_none() {
         let (first, last) = (allowed.start(), allowed.end());
         let help = if number > i128::from(*last) {
-            format!("write `{name}={last}` at most")
+            format!("write `{name}{gap}{last}` at most")
         } else {
-            format!("write `{name}={first}` at least")
+            format!("write `{name}{gap}{first}` at least")
         };
         cx.out.push(
             Diagnostic::error(

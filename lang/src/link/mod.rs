@@ -3,15 +3,18 @@
 mod builds;
 mod declared;
 mod groups;
+mod hosts;
 mod images;
 mod names;
 mod needs;
 mod outside;
 mod platforms;
 mod publish;
+mod publishing;
 mod recipes;
 mod resolve;
 mod rings;
+mod said;
 mod variants;
 pub(crate) mod walk;
 
@@ -19,7 +22,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::config::{BaseId, BaseSource, Builder, Config, NodeRef};
-use crate::decode::{BaseDraft, GroupDraft, Part};
+use crate::decode::{BaseDraft, GroupDraft, ImageDraft, Part};
 use crate::diag::Diagnostic;
 use crate::platform::Platform;
 use crate::reference;
@@ -30,6 +33,7 @@ use outside::Outside;
 use platforms::{List, Platforms};
 pub(crate) use recipes::Recipes;
 use resolve::Resolver;
+use said::Said;
 use variants::Family;
 
 /// The decoded nodes of one file.
@@ -53,6 +57,7 @@ pub(crate) fn link(
         families: Vec::new(),
         groups: Vec::new(),
         builders: HashMap::new(),
+        hosts: HashMap::new(),
         strict: None,
         defaults: Vec::new(),
         config: Config { build_platform, ..Config::default() },
@@ -66,6 +71,8 @@ pub(crate) fn link(
     let groups = std::mem::take(&mut linker.groups);
     linker.config.groups = groups::link(groups, &linker.names, &linker.families, linker.out);
     publish::check(&linker.config, linker.out);
+    publishing::check(&linker.config, linker.out);
+    hosts::check(&linker.config, linker.out);
     linker.config
 }
 
@@ -76,6 +83,8 @@ struct Linker<'a> {
     groups: Vec<GroupDraft>,
     /// Names of builders with their places.
     builders: HashMap<Arc<str>, Span>,
+    /// Hosts that have settings, with their places.
+    hosts: HashMap<String, Span>,
     /// The `strict-bases` of a file.
     strict: Option<Span>,
     /// Default platforms of each file.
@@ -86,59 +95,85 @@ struct Linker<'a> {
 
 impl Linker<'_> {
     fn collect(&mut self, files: Vec<FileParts>) {
-        let mut images = 0;
+        let mut above: Vec<Said> = Vec::with_capacity(files.len());
         for (file, FileParts { parent, parts }) in files.into_iter().enumerate() {
-            let mut default: Option<(Span, List)> = None;
-            let mut registry: Option<Span> = None;
+            let mut own = Said::default();
             for part in parts {
-                match part {
-                    Part::Base(draft) => {
-                        let target = names::base(self.bases.len());
-                        self.names.add(&draft.base.name, target, self.out);
-                        self.bases.push((*draft, file));
-                    }
-                    Part::Image(draft) => {
-                        let family = Family::of(*draft, file, images, self.out);
-                        images += family.variants.len() as u32;
-                        let target = match family.is_plain() {
-                            true => names::image(family.first),
-                            // Without a variant it was reported, and its users are not.
-                            false if family.variants.is_empty() => Target::Broken,
-                            false => Target::Family(self.families.len()),
-                        };
-                        self.names.add(&family.body.name, target, self.out);
-                        self.families.push(family);
-                    }
-                    Part::Group(draft) => {
-                        let target = Target::Group(self.groups.len());
-                        self.names.add(&draft.name, target, self.out);
-                        self.groups.push(draft);
-                    }
-                    Part::Platforms(span, list) => match &default {
-                        Some((first, _)) => self.out.push(twice("platforms", span, *first)),
-                        None => default = Some((span, list.into())),
-                    },
-                    Part::Builder(builder) => self.builder(builder),
-                    Part::Hook(hook) => self.config.hooks.push(hook),
-                    Part::Registry(span, found) => match registry {
-                        Some(first) => self.out.push(twice("registry", span, first)),
-                        None => {
-                            registry = Some(span);
-                            // The main file comes first, and counts for those that it includes.
-                            self.config.registry.get_or_insert(found);
-                        }
-                    },
-                    Part::StrictBases(span) => {
-                        self.strict.get_or_insert(span);
-                    }
-                    Part::Broken(name) => self.names.add_broken(name),
-                    Part::Other => {}
+                self.part(part, file, &mut own);
+            }
+            own.inherit(parent.and_then(|at| above.get(at)));
+            self.defaults.push(own.platforms.clone());
+            above.push(own);
+        }
+        for (draft, file) in &mut self.bases {
+            if let Some(said) = above.get(*file) {
+                said.put_under(&mut draft.base.publishing);
+            }
+        }
+        for family in &mut self.families {
+            // Nobody else holds it yet.
+            if let (Some(body), Some(said)) =
+                (Arc::get_mut(&mut family.body), above.get(family.file))
+            {
+                said.put_under(&mut body.publishing);
+            }
+        }
+    }
+
+    fn part(&mut self, part: Part, file: usize, own: &mut Said) {
+        match part {
+            Part::Base(draft) => {
+                let target = names::base(self.bases.len());
+                self.names.add(&draft.base.name, target, self.out);
+                self.bases.push((*draft, file));
+            }
+            Part::Image(draft) => self.image(*draft, file),
+            Part::Group(draft) => {
+                let target = Target::Group(self.groups.len());
+                self.names.add(&draft.name, target, self.out);
+                self.groups.push(draft);
+            }
+            Part::Builder(builder) => self.builder(builder),
+            Part::Hook(hook) => self.config.hooks.push(hook),
+            Part::Host(host) => {
+                hosts::add(*host, &mut self.config.hosts, &mut self.hosts, self.out)
+            }
+            Part::Platforms(span, list) => {
+                if own.is_first("platforms", span, self.out) && !list.is_empty() {
+                    own.platforms = Some(list.into());
                 }
             }
-            let own = default.map(|(_, list)| list).filter(|list| !list.is_empty());
-            let above = parent.and_then(|at| self.defaults.get(at).cloned().flatten());
-            self.defaults.push(own.or(above));
+            // The main file comes first, and counts for those that it includes.
+            Part::Registry(span, found) => {
+                if own.is_first("registry", span, self.out) {
+                    self.config.registry.get_or_insert(found);
+                }
+            }
+            Part::RemoteCache(span, found) => {
+                if own.is_first("remote-cache", span, self.out) {
+                    self.config.remote_cache.get_or_insert(found);
+                }
+            }
+            Part::Publishing(span, said) => own.publishing(span, *said, self.out),
+            Part::StrictBases(span) => {
+                self.strict.get_or_insert(span);
+            }
+            Part::Broken(name) => self.names.add_broken(name),
+            Part::Other => {}
         }
+    }
+
+    fn image(&mut self, draft: ImageDraft, file: usize) {
+        let first = self.families.last().map_or(0, |last| last.first + last.variants.len() as u32);
+        let family = Family::of(draft, file, first, self.out);
+        let target = match family.is_plain() {
+            true => names::image(family.first),
+            // Without a variant it was reported, and its users are not.
+            false if family.variants.is_empty() => Target::Broken,
+            false => Target::Family(self.families.len()),
+        };
+        self.names.add(&family.body.name, target, self.out);
+        self.families.push(family);
     }
 
     fn builder(&mut self, builder: Builder) {

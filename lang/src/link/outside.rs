@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::config::{
-    Base, BaseId, BaseSource, Build, Config, Moves, NodeRef, RegistryBase, Settings, Text,
+    Base, BaseId, BaseSource, Build, Config, Moves, NodeRef, Publishing, RegistryBase, Settings,
+    Text,
 };
 use crate::diag::Diagnostic;
 use crate::platform::Platform;
@@ -120,6 +121,7 @@ fn base(name: &str, span: Span) -> Base {
         tags: vec![Text::literal("latest", span)],
         arch_tags: None,
         publish: Vec::new(),
+        publishing: Publishing::default(),
         tests: Vec::new(),
     }
 }

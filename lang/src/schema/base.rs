@@ -1,8 +1,8 @@
 //! `base` and where bases come from.
 
 use super::node::{
-    ARCH_TAGS, CMD, ENTRYPOINT, ENV, EXPOSE, HOLD, LABEL, PIN, PLATFORMS, PUBLISH, STOP_SIGNAL,
-    TAGS, TEST, USER, VOLUME, WORKDIR,
+    ANNOTATION, ARCH_TAGS, CMD, ENTRYPOINT, ENV, EXPOSE, FORMAT, HOLD, LABEL, LATE, PIN, PLATFORMS,
+    PUBLISH, REQUIRE, STOP_SIGNAL, TAGS, TEST, USER, VOLUME, WORKDIR,
 };
 use super::{Children, Kind, NO_ARGS, Noun, Prop, Props, Role};
 use super::{at_least, exactly, leaf, prop, single};
@@ -21,6 +21,10 @@ pub(super) static BASE: Kind = Kind {
         &TAGS,
         &ARCH_TAGS,
         &PUBLISH,
+        &FORMAT,
+        &REQUIRE,
+        &LATE,
+        &ANNOTATION,
         &ENV,
         &LABEL,
         &ENTRYPOINT,

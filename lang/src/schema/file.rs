@@ -3,6 +3,8 @@
 use super::base::BASE;
 use super::builder::BUILDER;
 use super::image::{IMAGE, TEMPLATE};
+use super::node::{ANNOTATION, FORMAT, LATE, REQUIRE};
+use super::registry::{REGISTRY, REMOTE_CACHE};
 use super::{Args, Children, Kind, NO_ARGS, Noun, Props, Role, Type};
 use super::{at_least, between, exactly, leaf, prop, single};
 
@@ -14,6 +16,11 @@ pub static FILE: Kind = Kind {
         &LET,
         &PLATFORMS,
         &REGISTRY,
+        &REMOTE_CACHE,
+        &FORMAT,
+        &REQUIRE,
+        &LATE,
+        &ANNOTATION,
         &STRICT_BASES,
         &BASE,
         &TEMPLATE,
@@ -48,13 +55,6 @@ static PLATFORMS: Kind = single(
     "platforms \"linux/amd64\" \"linux/arm64\"",
     at_least(1, "platforms").of(&[Role::Platform]),
     "Platforms of every base and image that names none.",
-);
-
-static REGISTRY: Kind = single(
-    "registry",
-    "registry \"ghcr.io/acme\"",
-    exactly(1, "a registry"),
-    "Where a `publish` without a host goes.",
 );
 
 static STRICT_BASES: Kind = single(

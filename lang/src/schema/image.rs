@@ -1,8 +1,8 @@
 //! `image` and `template`.
 
 use super::node::{
-    ARCH_TAGS, CMD, ENTRYPOINT, ENV, EXPOSE, HOLD, LABEL, PIN, PLATFORMS, PUBLISH, STOP_SIGNAL,
-    TAGS, TEST, USER, VOLUME, WORKDIR,
+    ANNOTATION, ARCH_TAGS, CMD, ENTRYPOINT, ENV, EXPOSE, FORMAT, HOLD, LABEL, LATE, PIN, PLATFORMS,
+    PUBLISH, REQUIRE, STOP_SIGNAL, TAGS, TEST, USER, VOLUME, WORKDIR,
 };
 use super::steps::{ADD, COPY, FILE, MKDIR, PACKAGES, REMOVE, RUN, STEPS, SYMLINK};
 use super::{Children, Kind, NO_ARGS, Noun, Props, Role};
@@ -31,6 +31,10 @@ pub(super) static IMAGE: Kind = Kind {
         &TAGS,
         &ARCH_TAGS,
         &PUBLISH,
+        &FORMAT,
+        &REQUIRE,
+        &LATE,
+        &ANNOTATION,
         &ENV,
         &LABEL,
         &ENTRYPOINT,

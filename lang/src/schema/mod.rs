@@ -9,6 +9,7 @@ mod file;
 mod image;
 pub(crate) mod names;
 mod node;
+mod registry;
 mod steps;
 
 pub(crate) use base::{FOLLOWED, TRIMS, VARIANTS};
@@ -16,6 +17,7 @@ pub(crate) use file::EVENTS;
 pub use file::FILE;
 pub(crate) use image::{MODES, WATCHED, WATCHED_ONLY, is_dockerfile, is_from};
 pub use names::{BUILTINS, Builtin};
+pub(crate) use node::{FORMATS, LATENESS};
 
 /// What a value may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -42,6 +42,39 @@ pub(super) static PUBLISH: Kind = Kind {
     )
 };
 
+/// What `format` can name.
+pub(crate) const FORMATS: &[&str] = &["oci", "docker"];
+/// What `late` can name.
+pub(crate) const LATENESS: &[&str] = &["carry"];
+
+pub(super) static FORMAT: Kind = single(
+    "format",
+    "format \"docker\"",
+    exactly(1, "a format").of(&[Role::OneOf(FORMATS)]),
+    "In which form it is published: `oci` when none is named, or `docker`, which has no place for annotations.",
+);
+
+pub(super) static REQUIRE: Kind = single(
+    "require",
+    "require \"linux/amd64\" \"linux/arm64\"",
+    at_least(1, "platforms, or `all`").of(&[Role::Platform]),
+    "Platforms that must be there before a tag moves, the others may be missing; `all` when none is named.",
+);
+
+pub(super) static LATE: Kind = single(
+    "late",
+    "late carry \"7d\"",
+    exactly(2, "`carry` and a span of time").of(&[Role::OneOf(LATENESS), Role::Duration]),
+    "A platform that fails keeps its previous manifest in the index, for at most that long.",
+);
+
+pub(super) static ANNOTATION: Kind = leaf(
+    "annotation",
+    "annotation \"org.opencontainers.image.licenses\" \"MIT\"",
+    exactly(2, "a name and a value"),
+    "Annotations of the index; they are in no key, and make nothing stale.",
+);
+
 pub(super) static ENV: Kind = Kind {
     props: Props::Free,
     ..leaf(

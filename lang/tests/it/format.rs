@@ -23,6 +23,15 @@ fn what_cannot_be_read_says_why() {
 const EVERYTHING: &str = r##"mabuild 1
 platforms "linux/amd64" "linux/arm/v7"
 registry "ghcr.io/acme"
+registry "docker.io" {
+mirror "https://m.example/hub" "n.example"
+client-cert "c.pem"   key="k.pem"
+requests 4
+}
+remote-cache "cache"
+require all
+late carry "7d"
+annotation "org.example.team" "x"
 let suite "bookworm"
 let debug default=#true
 base "alpine" {

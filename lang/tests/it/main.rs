@@ -6,6 +6,7 @@ mod bad;
 mod bad_builds;
 mod bad_moves;
 mod bad_nouns;
+mod bad_publishing;
 mod bad_references;
 mod bad_variants;
 mod builds;
@@ -14,6 +15,7 @@ mod good;
 mod good_nouns;
 mod hostile;
 mod moves;
+mod publishing;
 mod references;
 mod variants;
 
