@@ -1,9 +1,11 @@
-//! Handing an image out of a layout: as a layout, an archive, or a plain directory.
+//! Handing an image out of a layout: as a layout, an archive, or a plain directory; and archives
+//! back into layouts.
 //!
 //! The bytes of an export depend on the image and the names alone.
 
 mod docker;
 mod flat;
+mod read;
 mod tar;
 
 use crate::image::REF_NAME;
@@ -16,6 +18,7 @@ use std::path::Path;
 
 pub use docker::export_docker;
 pub use flat::flatten;
+pub use read::{Listed, Opened};
 pub use tar::export_oci;
 
 /// Where an image is exported to.
@@ -100,6 +103,9 @@ pub fn export(
         Target::Layout(path) => {
             let to = Layout::create(path)?;
             let image = copy_image(from, &to, digest)?;
+            if options.names.is_empty() {
+                to.add_image(image.clone())?;
+            }
             to.set_refs(options.names.iter().map(|name| {
                 let mut named = image.clone();
                 name.put(&mut named);

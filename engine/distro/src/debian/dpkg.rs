@@ -4,6 +4,7 @@
 //! Sources of the formats: dpkg(1), dpkg.cfg(5), deb-conffiles(5), deb-triggers(5) and what dpkg
 //! itself writes.
 
+mod auto;
 mod conffiles;
 mod filter;
 mod info;
@@ -17,6 +18,7 @@ use std::collections::BTreeMap;
 
 use super::deb::{Control, ControlFile};
 
+pub use auto::{automatic, extended_states};
 pub use conffiles::{Conffile, conffiles, md5};
 pub use filter::Filter;
 pub use info::{DatabaseFile, database};

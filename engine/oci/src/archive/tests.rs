@@ -108,3 +108,148 @@ fn a_layout_is_added_to() {
     assert_eq!(layout.refs().unwrap().len(), 3);
     assert_eq!(crate::validate::validate(&layout, None, true), []);
 }
+
+fn spool() -> std::fs::File {
+    tempfile::tempfile().unwrap()
+}
+
+/// A layout that is empty.
+fn fresh() -> (tempfile::TempDir, Layout) {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::create(dir.path()).unwrap();
+    (dir, layout)
+}
+
+/// An archive of these files.
+fn packed(entries: Vec<crate::layer::Entry>) -> Vec<u8> {
+    let mut out = Vec::new();
+    tar::write_plain(entries, &mut out).unwrap();
+    out
+}
+
+#[test]
+fn an_archive_gives_back_what_was_put_into_it() {
+    let world = world();
+    let mut out = Vec::new();
+    export(&world.layout, &world.digest, &options(None), Target::OciArchive(&mut out)).unwrap();
+    let opened = Opened::oci(&out[..], spool()).unwrap();
+    let names: Vec<_> = opened.images.iter().flat_map(|image| image.names.clone()).collect();
+    assert_eq!(names, ["example.org/app:1", "example.org/app:2"]);
+    let (_dir, into) = fresh();
+    for image in &opened.images {
+        let taken = opened.take(image, &into).unwrap();
+        assert_eq!(taken.digest, world.digest);
+        into.set_ref("app", taken).unwrap();
+    }
+    assert_eq!(crate::validate::validate(&into, None, true), []);
+}
+
+#[test]
+fn a_docker_archive_gives_the_same_image_each_time() {
+    let world = world();
+    let mut out = Vec::new();
+    let wanted = options(Some("linux/arm64"));
+    export(&world.layout, &world.digest, &wanted, Target::DockerArchive(&mut out)).unwrap();
+    let take = || {
+        let (dir, into) = fresh();
+        let opened = Opened::docker(&out[..], spool()).unwrap();
+        assert_eq!(opened.images[0].names, ["example.org/app:1", "example.org/app:2"]);
+        let taken = opened.take(&opened.images[0], &into).unwrap();
+        into.set_ref("app", taken.clone()).unwrap();
+        assert_eq!(crate::validate::validate(&into, None, true), []);
+        drop(dir);
+        taken
+    };
+    let taken = take();
+    assert_eq!(taken, take());
+    assert_eq!(taken.platform().unwrap().to_string(), "linux/arm64");
+}
+
+/// What old versions of Docker write: a folder a layer, links to those that are there already.
+#[test]
+fn layers_behind_links_are_found() {
+    use crate::layer::{Entry, EntryKind};
+    let layer = packed(vec![Entry::file("etc/x", "1")]);
+    let mut config = ImageConfig::new(&"linux/amd64".parse().unwrap());
+    config.rootfs.diff_ids = vec![Digest::sha256(&layer); 2];
+    let manifest = serde_json::json!([{
+        "Config": "c.json", "RepoTags": null, "Layers": ["a/layer.tar", "b/layer.tar"],
+    }]);
+    let link = |target: &str| EntryKind::Symlink { target: target.into() };
+    let archive = |b: EntryKind, layer: Vec<u8>| {
+        packed(vec![
+            Entry::file("manifest.json", manifest.to_string()),
+            Entry::file("c.json", config.to_bytes().unwrap()),
+            Entry::file("a/layer.tar", layer),
+            Entry::new("b/layer.tar", b),
+        ])
+    };
+    let take = |archive: &[u8]| {
+        let (_dir, into) = fresh();
+        let opened = Opened::docker(archive, spool())?;
+        opened.take(&opened.images[0], &into)
+    };
+    assert!(take(&archive(link("../a/layer.tar"), layer.clone())).is_ok());
+    assert!(take(&archive(link("/a/layer.tar"), layer.clone())).is_ok());
+    let bad =
+        |b: &str, layer: &[u8]| take(&archive(link(b), layer.to_vec())).unwrap_err().to_string();
+    assert!(bad("../a/layer.tar", b"another").contains("digest"));
+    // Only the first of two layers that are the same is read; this one is another's content.
+    config.rootfs.diff_ids[1] = Digest::sha256("other");
+    let archive = |b: EntryKind| {
+        packed(vec![
+            Entry::file("manifest.json", manifest.to_string()),
+            Entry::file("c.json", config.to_bytes().unwrap()),
+            Entry::file("a/layer.tar", layer.clone()),
+            Entry::new("b/layer.tar", b),
+        ])
+    };
+    let bad = |b: &str| take(&archive(link(b))).unwrap_err().to_string();
+    assert!(bad("../b/layer.tar").contains("lead nowhere"));
+    assert!(
+        bad("../../../etc/passwd").contains("has no b/layer.tar"),
+        "{}",
+        bad("../../../etc/passwd")
+    );
+}
+
+#[test]
+fn archives_that_are_none_are_refused() {
+    use crate::layer::Entry;
+    let marker = || Entry::file("oci-layout", crate::layout::MARKER);
+    let oci = |entries: Vec<Entry>| match Opened::oci(&packed(entries)[..], spool()) {
+        Ok(_) => panic!("it is taken"),
+        Err(e) => e.to_string(),
+    };
+    assert!(oci(vec![]).contains("has no oci-layout"));
+    assert!(oci(vec![marker()]).contains("has no index.json"));
+    let old = Entry::file("oci-layout", r#"{"imageLayoutVersion":"9.0"}"#);
+    assert!(oci(vec![old]).contains("9.0"));
+    assert!(oci(vec![marker(), Entry::file("index.json", "[")]).contains("index"));
+    for list in ["{}", "[1]", r#"[{"Config":1}]"#] {
+        let archive = packed(vec![Entry::file("manifest.json", list)]);
+        assert!(Opened::docker(&archive[..], spool()).is_err(), "{list}");
+    }
+    assert!(Opened::docker(&b"no archive at all"[..], spool()).is_err());
+
+    // A blob that is another one, and one that is not there.
+    let world = world();
+    let mut out = Vec::new();
+    let target = Target::OciArchive(&mut out);
+    export(&world.layout, &world.digest, &ExportOptions::default(), target).unwrap();
+    let all = files(&out);
+    let blobs: Vec<_> = all.iter().filter(|(n, _)| n.starts_with("blobs/sha256/")).collect();
+    assert_eq!(blobs.len(), 7);
+    for (name, _) in blobs {
+        for change in [None, Some(b"changed".to_vec())] {
+            let entries = all.iter().filter_map(|(other, bytes)| match other == name {
+                true => change.clone().map(|bytes| Entry::file(other.as_str(), bytes)),
+                false => Some(Entry::file(other.as_str(), bytes.clone())),
+            });
+            let opened = Opened::oci(&packed(entries.collect())[..], spool()).unwrap();
+            let (_dir, into) = fresh();
+            assert!(opened.take(&opened.images[0], &into).is_err(), "{name}");
+            assert!(!into.has(&world.digest), "the index is there without all it names");
+        }
+    }
+}

@@ -48,6 +48,16 @@ impl Layout {
         })
     }
 
+    /// Lists an image that has no name.
+    pub fn add_image(&self, image: Descriptor) -> Result<()> {
+        self.change_index(|index| {
+            if !index.manifests.iter().any(|known| known.digest == image.digest) {
+                index.manifests.push(image);
+            }
+            Ok(())
+        })
+    }
+
     /// Takes a name away; returns whether it was there. Blobs stay.
     pub fn remove_ref(&self, name: &str) -> Result<bool> {
         self.change_index(|index| {

@@ -4,6 +4,7 @@ pub(crate) mod devices;
 pub(crate) mod diagnose;
 pub(crate) mod disk;
 pub(crate) mod init;
+pub(crate) mod memory;
 pub(crate) mod overlay;
 pub(crate) mod picks;
 pub(crate) mod points;
@@ -103,6 +104,16 @@ impl Context {
         target: &Path,
     ) -> Result<()> {
         overlay::mount(lowers, upper, work, target)
+    }
+
+    /// Mounts a file system in memory at `target`, an existing directory; it takes `bytes` at most.
+    /// The mount ends with the helper.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] when this kernel cannot keep all that files have in memory: Linux
+    /// before 6.6 has no user attributes there.
+    pub fn memory(&mut self, target: &Path, bytes: u64) -> Result<()> {
+        memory::mount(target, bytes)
     }
 
     /// Ends the topmost mount at `target`.

@@ -12,7 +12,6 @@ use mabuild_sandbox::{
     Call, CallError, CancelHandle, Exit, IdMap, Mount, OwnerEmulation, RunResult, RunSpec, Source,
     call, remove_tree,
 };
-use rustix::mount::MountFlags;
 use serde::{Deserialize, Serialize};
 
 /// A test passes, fails by a panic, or says why it cannot run here.
@@ -36,8 +35,7 @@ pub fn handle(op: &str, request: &[u8], context: &mut Context) -> Result<Vec<u8>
         "run" => {
             let request: Request = serde_json::from_slice(request).unwrap();
             if let Some(disk) = &request.disk {
-                let size = c"size=64m";
-                rustix::mount::mount("disk", disk, "tmpfs", MountFlags::empty(), size).unwrap();
+                context.memory(disk, 64 << 20)?;
             }
             context.overlay(&request.lowers, &request.upper, &request.work, &request.target)?;
             let mut results = Vec::new();

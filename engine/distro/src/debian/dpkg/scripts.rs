@@ -59,7 +59,7 @@ pub fn rounds(packages: &[Unpacked]) -> Vec<Round> {
 }
 
 /// Whether a package has to be there before any script can run.
-fn is_ground(package: &Unpacked) -> bool {
+pub(super) fn is_ground(package: &Unpacked) -> bool {
     package.is_essential() || ["dpkg", "debconf"].contains(&package.name())
 }
 
@@ -78,13 +78,18 @@ fn has_work(package: &Unpacked) -> bool {
 }
 
 /// What each package needs of the others.
-struct Needs {
+pub(super) struct Needs {
     depends: Vec<Vec<usize>>,
     pre_depends: Vec<Vec<usize>>,
 }
 
 impl Needs {
-    fn new(packages: &[Unpacked]) -> Self {
+    pub fn new(packages: &[Unpacked]) -> Self {
+        Self::of(packages, &["Depends"])
+    }
+
+    /// What is told in some fields, and in `Pre-Depends`.
+    pub fn of(packages: &[Unpacked], fields: &[&str]) -> Self {
         let mut names: HashMap<&str, usize> = HashMap::new();
         for (at, package) in packages.iter().enumerate() {
             for given in depends::groups(package.field("Provides")) {
@@ -95,28 +100,32 @@ impl Needs {
         }
         // A package of the name itself goes before all that provide it.
         names.extend(packages.iter().enumerate().map(|(at, package)| (package.name(), at)));
-        let of = |field: &str| -> Vec<Vec<usize>> {
+        let of = |fields: &[&str]| -> Vec<Vec<usize>> {
             let wanted = packages.iter().map(|package| {
-                let groups = depends::groups(package.field(field));
+                let groups = fields.iter().flat_map(|field| depends::groups(package.field(field)));
                 groups.filter_map(|group| first(group, &names)).collect()
             });
             wanted.collect()
         };
-        Self { depends: of("Depends"), pre_depends: of("Pre-Depends") }
+        Self { depends: of(fields), pre_depends: of(&["Pre-Depends"]) }
     }
 
     fn pre(&self, at: usize) -> &[usize] {
         self.pre_depends.get(at).map(Vec::as_slice).unwrap_or_default()
     }
 
+    /// What a package itself needs.
+    pub fn direct(&self, at: usize) -> impl Iterator<Item = usize> {
+        self.pre(at).iter().chain(self.depends.get(at).into_iter().flatten()).copied()
+    }
+
     /// Packages with all that they need.
-    fn closure(&self, from: &[usize]) -> BTreeSet<usize> {
+    pub fn closure(&self, from: &[usize]) -> BTreeSet<usize> {
         let mut out = BTreeSet::new();
         let mut open = from.to_vec();
         while let Some(at) = open.pop() {
             if out.insert(at) {
-                open.extend(self.pre(at));
-                open.extend(self.depends.get(at).into_iter().flatten());
+                open.extend(self.direct(at));
             }
         }
         out
