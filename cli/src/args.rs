@@ -26,10 +26,11 @@ Examples:
   mabuild graph plan                     show what a rebuild would do, and why
   mabuild graph rebuild                  bring every image up to date on all platforms
   mabuild upstream check                 show what moved upstream, and what that makes stale
+  mabuild publish                        push what is built, one tag for all architectures
   mabuild graph dot | dot -Tsvg > g.svg  draw the graph
 
-Exit codes: 0 all is well, 1 a node failed, 2 bad usage or a bad file, 3 an upstream could not be
-reached, 130 interrupted.";
+Exit codes: 0 all is well, 1 a node failed, 2 bad usage or a bad file, 3 an upstream or a registry
+could not be reached, 130 interrupted.";
 
 #[derive(Debug, Args)]
 pub struct Global {
@@ -74,9 +75,13 @@ pub enum Command {
     /// Ask upstreams what they serve now, and move the lock
     #[command(subcommand)]
     Upstream(UpstreamCommand),
-    /// Build Dockerfiles, look at built images and take them out of the store
+    /// Build Dockerfiles, look at images of the store and of registries, and take them out
     #[command(subcommand)]
     Image(ImageCommand),
+    /// Push what is up to date, and move tags
+    Publish(commands::publish::Args),
+    /// Copy an image between registries, layouts, archives and the store, all platforms at once
+    Copy(commands::copy::Args),
     /// Look after the store
     #[command(subcommand)]
     Store(StoreCommand),
@@ -121,12 +126,30 @@ pub enum ImageCommand {
     Ls(commands::image_ls::Args),
     /// Show index, manifests and configs of an image
     Inspect(commands::image_inspect::Args),
+    /// Show what an image is put together from: manifests, configs and layers
+    Tree(commands::image_tree::Args),
+    /// Show what two images, or two platforms of one, differ in
+    Diff(commands::image_diff::Args),
+    /// List the files of an image
+    Files(commands::image_files::Args),
     /// Build one Dockerfile without a description, as docker buildx build does
     Build(Box<commands::image_build::Args>),
     /// Run a program in an image, or at the point before a step that failed
     Run(commands::image_run::Args),
     /// Write an image to a folder or an archive
     Export(commands::image_export::Args),
+    /// Hand images to a running Docker or Podman
+    Load(commands::image_load::Args),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PublishCommand {
+    /// List the generations: what each publish moved
+    Ls(commands::publish_ls::Args),
+    /// Put every tag back to what it said before a publish
+    Rollback(commands::publish_rollback::Args),
+    /// Delete from registries what no tag and no kept generation needs
+    Prune(commands::publish_prune::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -184,6 +207,24 @@ impl PlanArgs {
             Some([]) => targets.to_vec(),
             Some(named) => named.to_vec(),
         }
+    }
+}
+
+/// Options of commands that read images, of the store or of registries.
+#[derive(Debug, Args)]
+pub struct ReadArgs {
+    /// Use no network: what the store lacks is an error
+    #[arg(long)]
+    pub offline: bool,
+}
+
+/// An image and perhaps one of its platforms, as `IMAGE[@PLATFORM]`; what stands behind the `@` of a
+/// digest is no platform.
+pub fn image_at(text: &str) -> (String, Option<Platform>) {
+    let named = text.rsplit_once('@').filter(|(_, platform)| !platform.contains(':'));
+    match named.and_then(|(name, platform)| Some((name, Platform::parse(platform).ok()?))) {
+        Some((name, platform)) => (name.to_owned(), Some(platform)),
+        None => (text.to_owned(), None),
     }
 }
 
@@ -272,6 +313,40 @@ mod tests {
         let args = rebuild(&["--platform", "linux/amd64,aarch64", "--platform=arm"]);
         let names: Vec<String> = args.target.platform.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["linux/amd64", "linux/arm64", "linux/arm/v7"]);
+    }
+
+    #[test]
+    fn publish_takes_targets_or_a_verb() {
+        let parse = |words: &[&str]| {
+            let all = ["mabuild", "publish"].iter().chain(words);
+            match Cli::try_parse_from(all).map(|cli| cli.command) {
+                Ok(Command::Publish(args)) => Ok(args.verb()),
+                Ok(other) => panic!("{other:?}"),
+                Err(e) => Err(e.kind()),
+            }
+        };
+        assert_eq!(parse(&[]), Ok(None));
+        assert_eq!(parse(&["app", "--dry-run"]), Ok(None));
+        assert_eq!(parse(&["ls"]), Ok(Some("ls")));
+        assert_eq!(parse(&["rollback", "7"]), Ok(Some("rollback")));
+        assert_eq!(parse(&["prune", "--keep", "3"]), Ok(Some("prune")));
+        assert!(parse(&["prune"]).is_err(), "how many are kept has to be said");
+        assert!(parse(&["--dry-run", "ls"]).is_err());
+    }
+
+    #[test]
+    fn a_platform_is_told_from_a_digest() {
+        let of = |text: &str| {
+            let (image, platform) = image_at(text);
+            (image, platform.map(|platform| platform.to_string()))
+        };
+        let arm = Some("linux/arm64".to_owned());
+        assert_eq!(of("web"), ("web".to_owned(), None));
+        assert_eq!(of("web:1@arm64"), ("web:1".to_owned(), arm.clone()));
+        assert_eq!(of("host:5000/web@linux/arm64"), ("host:5000/web".to_owned(), arm.clone()));
+        assert_eq!(of("sha256:00").1, None);
+        assert_eq!(of("web@sha256:00"), ("web@sha256:00".to_owned(), None));
+        assert_eq!(of("web@sha256:00@arm64"), ("web@sha256:00".to_owned(), arm));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use mabuild_engine::graph::{Graph, Selection, select};
 use mabuild_engine::lower::Lowered;
 use mabuild_engine::ops::export::Exported;
+use mabuild_engine::ops::images::ReadRequest;
 use mabuild_engine::ops::{self, Env, ErrorKind, OpError, Project, ProjectRequest};
 use mabuild_engine::query::{self, NodeSet, QueryError, World};
 use mabuild_engine::report::words;
@@ -14,7 +15,7 @@ use mabuild_lang::diag::Diagnostic;
 use mabuild_lang::platform::Platform;
 use mabuild_lang::source::SourceMap;
 
-use crate::args::{Global, ProjectArgs};
+use crate::args::{Global, ProjectArgs, ReadArgs};
 use crate::stop::{self, Stop, USAGE};
 use crate::term::Terminal;
 use crate::term::diagnostics;
@@ -57,6 +58,11 @@ impl Context {
     /// Folder of the store.
     pub fn store(&self) -> Result<PathBuf, Stop> {
         ops::store_dir(&self.env, self.store.as_deref()).map_err(|e| self.failed(&e, None))
+    }
+
+    /// How images are read.
+    pub fn reading(&self, args: &ReadArgs) -> Result<ReadRequest, Stop> {
+        Ok(ReadRequest { store: self.store()?, offline: args.offline })
     }
 
     /// Which project is meant.

@@ -12,6 +12,7 @@ mod context;
 mod flags;
 mod lsp;
 mod planning;
+mod publishing;
 mod stop;
 mod term;
 mod upstream;

@@ -28,8 +28,12 @@ pub fn request(
 
 /// Plans; an error is shown with its place in the file.
 pub fn plan(context: &Context, project: &Project, request: &RunRequest) -> Result<Planning, Stop> {
-    ops::plan(&context.env, project, request)
-        .map_err(|e| context.failed(&e, Some(&project.loaded.sources)))
+    let planning = ops::plan(&context.env, project, request)
+        .map_err(|e| context.failed(&e, Some(&project.loaded.sources)))?;
+    for problem in planning.problems() {
+        context.terminal.say(&format!("warning: {problem}\n"));
+    }
+    Ok(planning)
 }
 
 /// Plans what a rebuild would do, for a command that shows it beside something else.

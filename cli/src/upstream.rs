@@ -70,7 +70,7 @@ pub fn ask(
 
 /// What was found, for a report.
 pub fn news(found: &Upstreams) -> News<'_> {
-    let Upstreams { lock, moved, waiting, failed, stale, asked, written } = found;
+    let Upstreams { lock, moved, waiting, failed, stale, asked, written, limits } = found;
     let waiting = waiting.iter().map(|w| (&*w.node, &*w.why, w.platforms.as_slice())).collect();
     News {
         lock: lock.display().to_string(),
@@ -80,6 +80,7 @@ pub fn news(found: &Upstreams) -> News<'_> {
         stale,
         asked: *asked,
         written: *written,
+        limits,
     }
 }
 

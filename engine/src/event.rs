@@ -64,6 +64,11 @@ pub enum Event {
         /// Time it took.
         took: Duration,
     },
+    /// Something that does not stop the run.
+    Warning {
+        /// What is wrong, and what follows.
+        what: Arc<str>,
+    },
     /// The run is over.
     Ended(Summary),
 }

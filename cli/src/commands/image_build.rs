@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use clap::ValueEnum;
 use mabuild_engine::ops::export::{self, Dest};
+use mabuild_engine::ops::images::ReadRequest;
 use mabuild_engine::ops::{
     self, Cancel, Dockerfile, Env, Finished, OneOff, OneProject, Private, RunRequest,
 };
@@ -195,6 +196,7 @@ fn hand_over(
     index: &Arc<str>,
     names: &[String],
 ) -> Result<(), Stop> {
+    let reading = ReadRequest { store: request.store.clone(), offline: request.offline };
     let mut stdout = std::io::stdout();
     for output in &args.output {
         let Kind::Export { form, dest } = &output.kind else { continue };
@@ -202,11 +204,12 @@ fn hand_over(
             Some(path) => Dest::Path(context.env.cwd.join(path)),
             None => Dest::Stream(&mut stdout),
         };
-        let done = export::export_built(&request.store, index, names, *form, dest);
+        let done = export::export_built(&context.env, &reading, index, names, *form, dest);
         context.exported(done.map_err(|e| context.failed(&e, None))?);
     }
     if args.iidfile.is_some() || args.metadata_file.is_some() {
-        let made = export::made(&request.store, index).map_err(|e| context.failed(&e, None))?;
+        let made =
+            export::made(&context.env, &reading, index).map_err(|e| context.failed(&e, None))?;
         if let Some(path) = &args.iidfile {
             write(context, path, made.config.as_ref().unwrap_or(&made.digest))?;
         }

@@ -6,16 +6,17 @@ use clap::ValueEnum;
 use mabuild_engine::ops::export::{self, Dest, Form};
 use mabuild_lang::platform::Platform;
 
+use crate::args::ReadArgs;
 use crate::context::Context;
 use crate::stop::Stop;
 
 /// Arguments of `image export`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  mabuild image export web --to oci-archive web.tar\n  mabuild image export web --to docker-archive web.tar --platform linux/amd64\n  mabuild image export web --to directory root --platform linux/arm64\n  mabuild image export web --to tar - --platform linux/amd64 | tar t"
+    after_help = "Examples:\n  mabuild image export web --to oci-archive web.tar\n  mabuild image export web --to docker-archive web.tar --platform linux/amd64\n  mabuild image export web --to directory root --platform linux/arm64\n  mabuild image export web --to tar - --platform linux/amd64 | tar t\n  mabuild image export ghcr.io/acme/web:1 --to oci-dir web"
 )]
 pub struct Args {
-    /// NAME, NAME:TAG, or the digest of an index
+    /// NAME, NAME:TAG or a digest of the store, or an image of a registry
     image: String,
     /// File or folder to make; `-` for standard output
     dest: PathBuf,
@@ -25,6 +26,8 @@ pub struct Args {
     /// One platform; needed where the form holds one and the image has several
     #[arg(long, value_name = "PLATFORM", value_parser = Platform::parse)]
     platform: Option<Platform>,
+    #[command(flatten)]
+    read: ReadArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -58,8 +61,8 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
         true => Dest::Stream(&mut stdout),
         false => Dest::Path(context.env.cwd.join(&args.dest)),
     };
-    let platform = args.platform.as_ref();
-    let done = export::export(&context.store()?, &args.image, platform, form, dest);
+    let (request, platform) = (context.reading(&args.read)?, args.platform.as_ref());
+    let done = export::export(&context.env, &request, &args.image, platform, form, dest);
     context.exported(done.map_err(|e| context.failed(&e, None))?);
     Ok(())
 }

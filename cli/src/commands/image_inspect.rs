@@ -5,18 +5,20 @@ use mabuild_engine::report::{JSON_VERSION, words};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::args::{Format, FormatArgs};
+use crate::args::{Format, FormatArgs, ReadArgs};
 use crate::context::Context;
 use crate::stop::Stop;
 
 /// Arguments of `image inspect`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Examples:\n  mabuild image inspect web\n  mabuild image inspect web:1.0 --format json | jq '.configs[].config.Env'"
+    after_help = "Examples:\n  mabuild image inspect web\n  mabuild image inspect web:1.0 --format json | jq '.configs[].config.Env'\n  mabuild image inspect ghcr.io/acme/web:1"
 )]
 pub struct Args {
-    /// NAME, NAME:TAG, or the digest of an index
+    /// NAME, NAME:TAG or a digest of the store, or an image of a registry
     image: String,
+    #[command(flatten)]
+    read: ReadArgs,
     #[command(flatten)]
     format: FormatArgs,
 }
@@ -34,10 +36,10 @@ struct Document {
 
 /// Shows the documents of an image.
 pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
-    let found =
-        images::inspect(&context.store()?, &args.image).map_err(|e| context.failed(&e, None))?;
+    let found = images::inspect(&context.env, &context.reading(&args.read)?, &args.image);
+    let found = found.map_err(|e| context.failed(&e, None))?;
     if args.format.format == Format::Json {
-        let Inspection { digest, index, manifests, configs } = found;
+        let Inspection { digest, index, manifests, configs, members: _ } = found;
         let document = Document { version: JSON_VERSION, digest, index, manifests, configs };
         return context.terminal.json(&document);
     }
@@ -45,17 +47,16 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
 }
 
 fn text(found: &Inspection) -> String {
-    let mut out = format!("index {}\n", found.digest);
-    let members = found.index["manifests"].as_array().map(Vec::as_slice).unwrap_or_default();
-    for (at, member) in members.iter().enumerate() {
+    let mut out = match found.index {
+        Value::Null => String::new(),
+        _ => format!("index {}\n", found.digest),
+    };
+    for (at, (platform, digest)) in found.members.iter().enumerate() {
         let nothing = Value::Null;
         let manifest = found.manifests.get(at).unwrap_or(&nothing);
         let config = found.configs.get(at).unwrap_or(&nothing);
-        out.push_str(&format!(
-            "\n{} {}\n",
-            platform(&member["platform"]),
-            shown(&member["digest"])
-        ));
+        let gap = if out.is_empty() { "" } else { "\n" };
+        out.push_str(&format!("{gap}{} {digest}\n", words::one_line(platform)));
         if let Some(created) = config["created"].as_str() {
             out.push_str(&format!("  created     {}\n", words::one_line(created)));
         }
@@ -63,12 +64,6 @@ fn text(found: &Inspection) -> String {
         layers(manifest, config, &mut out);
     }
     out
-}
-
-fn platform(value: &Value) -> String {
-    let part = |name: &str| value[name].as_str();
-    let parts = [part("os"), part("architecture"), part("variant")];
-    words::one_line(&parts.into_iter().flatten().collect::<Vec<_>>().join("/"))
 }
 
 fn settings(config: &Value, out: &mut String) {
@@ -136,10 +131,8 @@ mod tests {
     fn shows_platforms_settings_and_layers() {
         let found = Inspection {
             digest: "sha256:aa".into(),
-            index: json!({"manifests": [{
-                "digest": "sha256:bb",
-                "platform": {"os": "linux", "architecture": "arm", "variant": "v7"},
-            }]}),
+            index: json!({}),
+            members: vec![("linux/arm/v7".into(), "sha256:bb".into())],
             manifests: vec![
                 json!({"layers": [{"digest": "sha256:0123456789abcdef", "size": 2048}]}),
             ],
@@ -158,10 +151,11 @@ mod tests {
     fn documents_of_another_shape_are_no_panic() {
         let found = Inspection {
             digest: String::new(),
-            index: json!({"manifests": [1, {}]}),
+            index: Value::Null,
+            members: vec![("linux/\u{1b}[1mx".into(), "sha256:bb".into()); 2],
             manifests: vec![],
             configs: vec![json!([])],
         };
-        assert!(text(&found).starts_with("index "));
+        assert_eq!(text(&found), "linux/x sha256:bb\n\nlinux/x sha256:bb\n");
     }
 }

@@ -5,8 +5,8 @@ use std::io::IsTerminal;
 use clap::ValueEnum;
 use mabuild_engine::ops::Cancel;
 use mabuild_engine::ops::shell::{self, Ended, ShellAt, ShellRequest};
-use mabuild_lang::platform::Platform;
 
+use crate::args::image_at;
 use crate::context::Context;
 use crate::flags;
 use crate::stop::{INTERRUPTED, Stop, USAGE};
@@ -18,7 +18,8 @@ use crate::term::interrupt;
     after_help = "The exit code is that of the program. What it changes is lost.\n\nExamples:\n  mabuild image run web                                what its entry point and command say\n  mabuild image run web:1.0@linux/arm64 uname -m       on another platform\n  mabuild image run --entrypoint sh web -c 'ls /srv'\n  mabuild image run --at 3e88d3096cf9                  a shell before the step that failed\n  mabuild image run --at 3e88d3096cf9 sh -c 'ls -l'"
 )]
 pub struct Args {
-    /// IMAGE[@PLATFORM] as NAME, NAME:TAG or a digest; then what to run in place of its command
+    /// IMAGE[@PLATFORM] as NAME, NAME:TAG or a digest, or an image of a registry; then what to run in
+    /// place of its command
     #[arg(value_name = "IMAGE|COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<String>,
     /// Run at the point before a step that failed, by the name that its failure tells
@@ -39,7 +40,7 @@ pub struct Args {
     /// Which network the program has
     #[arg(long, value_name = "NETWORK")]
     network: Option<NetworkArg>,
-    /// Use no network to bring an emulator
+    /// Use no network to bring an image or an emulator
     #[arg(long)]
     offline: bool,
 }
@@ -56,7 +57,10 @@ enum NetworkArg {
 pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
     let (at, command) = match (&args.at, args.words.split_first()) {
         (Some(point), _) => (ShellAt::Point(point.clone()), args.words.clone()),
-        (None, Some((image, words))) => (image_of(image), words.to_vec()),
+        (None, Some((image, words))) => {
+            let (reference, platform) = image_at(image);
+            (ShellAt::Image { reference, platform }, words.to_vec())
+        }
         (None, None) => {
             let help = "name an image of `mabuild image ls`, or a point with --at";
             context.terminal.error("mabuild::cli::usage", "there is nothing to run", Some(help));
@@ -104,18 +108,6 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
     }
 }
 
-/// `IMAGE[@PLATFORM]`; what stands behind the `@` of a digest is no platform.
-fn image_of(text: &str) -> ShellAt {
-    let named = text.rsplit_once('@').filter(|(_, platform)| !platform.contains(':'));
-    let named = named.and_then(|(name, platform)| Some((name, Platform::parse(platform).ok()?)));
-    match named {
-        Some((name, platform)) => {
-            ShellAt::Image { reference: name.to_owned(), platform: Some(platform) }
-        }
-        None => ShellAt::Image { reference: text.to_owned(), platform: None },
-    }
-}
-
 /// Words as a shell would take them.
 fn shown(words: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
@@ -129,22 +121,6 @@ fn shown(words: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_platform_is_told_from_a_digest() {
-        let of = |text: &str| match image_of(text) {
-            ShellAt::Image { reference, platform } => {
-                (reference, platform.map(|platform| platform.to_string()))
-            }
-            ShellAt::Point(name) => panic!("{name}"),
-        };
-        let arm = Some("linux/arm64".to_owned());
-        assert_eq!(of("web"), ("web".to_owned(), None));
-        assert_eq!(of("web:1@arm64"), ("web:1".to_owned(), arm.clone()));
-        assert_eq!(of("host:5000/web@linux/arm64"), ("host:5000/web".to_owned(), arm));
-        assert_eq!(of("sha256:00").1, None);
-        assert_eq!(of("web@sha256:00"), ("web@sha256:00".to_owned(), None));
-    }
 
     #[test]
     fn words_can_be_pasted() {

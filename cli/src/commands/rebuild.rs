@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use mabuild_engine::ops::publish::{PublishRequest, publishes};
 use mabuild_engine::ops::{self, Cancel, Finished, Project, RunRequest, Upstreams, Whose};
 use mabuild_engine::report::{self, words};
 
 use crate::args::{Jobs, PlanArgs, ProgressArg, ProjectArgs, TargetArgs};
 use crate::context::Context;
 use crate::planning;
+use crate::publishing;
 use crate::stop::{self, FAILED, Stop, USAGE};
 use crate::term::progress::{Form, Progress};
 use crate::term::{failures, interrupt};
@@ -17,7 +19,7 @@ use crate::upstream;
 /// Arguments of `graph rebuild`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Exit codes: 0 all is up to date, 1 a node failed, 2 bad usage or a bad file, 3 an upstream could not\nbe reached, 130 interrupted.\n\nExamples:\n  mabuild graph rebuild\n  mabuild graph rebuild web --platform linux/amd64,linux/arm64\n  mabuild graph rebuild --update                    follow upstreams first\n  mabuild graph rebuild -k --report report.json     go on after failures, leave a report"
+    after_help = "Exit codes: 0 all is up to date, 1 a node failed, 2 bad usage or a bad file, 3 an upstream or a\nregistry could not be reached, 130 interrupted.\n\nExamples:\n  mabuild graph rebuild\n  mabuild graph rebuild web --platform linux/amd64,linux/arm64\n  mabuild graph rebuild --update                    follow upstreams first\n  mabuild graph rebuild -k --publish                build, then move tags\n  mabuild graph rebuild -k --report report.json     go on after failures, leave a report"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -39,6 +41,9 @@ pub struct Args {
     /// After a failure go on with all that does not depend on it
     #[arg(short, long)]
     keep_going: bool,
+    /// Publish what is up to date afterwards, as `mabuild publish`; after a failure with -k alone
+    #[arg(long, conflicts_with_all = ["platform", "offline", "dry_run"])]
+    publish: bool,
     /// Show the plan and change nothing, as `mabuild graph plan`
     #[arg(long, conflicts_with_all = ["report", "progress", "jobs", "keep_going"])]
     dry_run: bool,
@@ -81,6 +86,10 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
         return Err(Stop(USAGE));
     };
     let project = context.open_to_run(&args.project, args.plan.no_test)?;
+    if args.publish {
+        // Not only after everything was built.
+        publishes(&project).map_err(|e| context.failed(&e, None))?;
+    }
     let mut request = planning::request(context, &args.target, &args.plan)?;
     if args.dry_run {
         return planning::show(context, &project, &request, false, false);
@@ -107,8 +116,35 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
     progress.finish();
     let finished = finished.map_err(|e| context.failed(&e, Some(&project.loaded.sources)))?;
     show(context, args, &project, &finished)?;
-    stop::of_run(&finished.planning.plan, &finished.ends, &finished.summary)?;
+    let built = stop::of_run(&finished.planning.plan, &finished.ends, &finished.summary);
+    let published = match args.publish {
+        true => self::publish(context, &project, request, &finished, &cancel),
+        false => Ok(()),
+    };
+    built.and(published)?;
     updated.as_ref().map_or(Ok(()), upstream::failed)
+}
+
+/// Publishes what the run left up to date. A run that failed and was not to go on publishes nothing.
+fn publish(
+    context: &Context,
+    project: &Project,
+    request: RunRequest,
+    finished: &Finished,
+    cancel: &Cancel,
+) -> Result<(), Stop> {
+    let summary = &finished.summary;
+    if summary.interrupted || summary.failed > 0 && !request.keep_going {
+        context
+            .terminal
+            .say("nothing is published after a failure; with -k the other images are\n");
+        return Ok(());
+    }
+    let request = PublishRequest { run: request, dry_run: false };
+    let published = publishing::run(context, project, &request, Some(finished), cancel)?;
+    let style = context.terminal.err_style();
+    context.terminal.say(&report::publish_text(&published, context.verbose, style));
+    publishing::ended(context, &published)
 }
 
 /// Moves the lock first. What cannot be asked stays as it is in the lock, and the others go on.

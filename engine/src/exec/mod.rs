@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use mabuild_lang::platform::Platform;
 use mabuild_lang::source::Span;
+use mabuild_oci::Descriptor;
 use mabuild_sandbox::CancelHandle;
 
 use crate::event::{FailureKind, Phases};
@@ -136,7 +137,7 @@ pub trait Progress: Send + Sync {
 pub struct Knobs {
     /// Ends everything that runs.
     pub cancel: CancelHandle,
-    /// Threads that one layer may be packed with.
+    /// Threads that work on layers; those who do share them.
     pub threads: usize,
     /// Where progress goes.
     pub progress: Arc<dyn Progress>,
@@ -170,6 +171,17 @@ pub trait Supply: Send + Sync {
     fn package(&self, archive: &Archive, package: &PackagePin) -> Result<PathBuf, Fault>;
     /// Brings an image of a registry, whose manifest digest is pinned, into the store's layout.
     fn image(&self, manifest: &str, location: &str) -> Result<(), Fault>;
+    /// Brings the manifest and the config of an image that is kept elsewhere into the store's
+    /// layout; its layers come by [`Supply::bring_blobs`].
+    fn bring_image(&self, manifest: &str) -> Result<(), Fault>;
+    /// Brings blobs that are kept elsewhere into the store's layout, side by side; what is there is
+    /// left as it is.
+    fn bring_blobs(&self, blobs: &[Descriptor]) -> Result<(), Fault>;
+    /// Looks up what a step made elsewhere; where it is known the store knows it afterwards. Gives
+    /// whether it is.
+    fn recall_step(&self, key: &Key) -> bool;
+    /// Hands what a step made on, for other machines.
+    fn keep_step(&self, key: &Key);
     /// A static emulator that runs programs of a platform on this machine.
     fn emulator(&self, platform: &Platform) -> Result<PathBuf, Fault>;
 }

@@ -2,6 +2,13 @@
 
 use std::sync::Arc;
 
+/// Where Debian's own archive is for everybody.
+pub const DEBIAN_MIRROR: &str = "http://ftp.debian.org/debian";
+/// Where Debian's updates of security are for everybody.
+pub const DEBIAN_SECURITY_MIRROR: &str = "http://security.debian.org/debian-security";
+/// Where Alpine's own packages are for everybody.
+pub const ALPINE_MIRROR: &str = "https://dl-cdn.alpinelinux.org/alpine";
+
 /// A family of distributions: decides the form of archives, packages and of the database in an
 /// image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -2,6 +2,7 @@
 //! finds them out is in `track`.
 
 mod archive;
+mod hosts;
 pub mod lock;
 mod names;
 mod upstream;
@@ -11,9 +12,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 pub use archive::{
-    AlpineArchive, Archive, ArchiveKeys, DebianArchive, Distro, Family, Installed, PackagePin,
-    PackageSet, ReleasePin,
+    ALPINE_MIRROR, AlpineArchive, Archive, ArchiveKeys, DEBIAN_MIRROR, DEBIAN_SECURITY_MIRROR,
+    DebianArchive, Distro, Family, Installed, PackagePin, PackageSet, ReleasePin,
 };
+pub use hosts::{HostLimit, HostSettings};
 pub use names::{name_of, text_of};
 pub use upstream::{
     AlpineAsk, AlpinePin, DebianAsk, DebianPin, DebianVariant, Follow, PackagesAsk, PackagesPin,

@@ -3,6 +3,7 @@
 
 mod bases;
 mod dockerfile;
+mod publishing;
 mod refuse;
 mod steps;
 

@@ -12,12 +12,12 @@ use mabuild_oci::archive::{self, ExportOptions, Name, Target};
 use mabuild_oci::layer::{
     ApplyOptions, Compression, Entry, EntryKind, Limits, OwnerMode, PackOptions, apply, pack,
 };
-use mabuild_oci::{Descriptor, Digest, Layout, media_type};
+use mabuild_oci::{Descriptor, Digest};
 use serde_json::{Value, json};
 
-use super::images::{find, read_index, read_manifest};
-use super::{ErrorKind, OpError};
-use crate::publish::oci_platform;
+use super::images::reader::{Found, described};
+use super::images::{ReadRequest, Reader, read_index};
+use super::{Env, ErrorKind, OpError};
 use crate::store::Store;
 
 /// What an export looks like.
@@ -53,42 +53,54 @@ pub struct Exported {
     pub devices: usize,
 }
 
-/// Writes an image of the store out: `NAME`, `NAME:TAG` or a digest. A platform is needed where the
-/// form holds one and the image has several.
+/// Writes an image of the store or of a registry out. A platform is needed where the form holds one
+/// and the image has several.
 pub fn export(
-    store: &Path,
+    env: &Env,
+    request: &ReadRequest,
     reference: &str,
     platform: Option<&Platform>,
     form: Form,
     dest: Dest<'_>,
 ) -> Result<Exported, OpError> {
-    let store = Store::open(store).map_err(OpError::store)?;
-    let layout = store.layout();
-    let (name, root) = find(layout, reference)?;
-    let mut digest = root.digest;
+    let reader = Reader::open(env, request)?;
+    let mut found = reader.find(reference)?;
     let is_one = matches!(form, Form::DockerArchive | Form::Directory | Form::Tar | Form::Local);
     if platform.is_some() || is_one {
-        digest = one_platform(layout, &digest, platform)?.digest;
+        found.root = reader.one(&found, platform)?.descriptor;
     }
-    let job = Job { store: &store, what: reference, form, digest, names: vec![Name::plain(name)] };
-    job.write(dest)
+    write(&reader, &found, reference, form, dest)
+}
+
+/// Writes an image out whose platforms are chosen.
+pub(super) fn write(
+    reader: &Reader,
+    found: &Found,
+    what: &str,
+    form: Form,
+    dest: Dest<'_>,
+) -> Result<Exported, OpError> {
+    reader.whole(&found.root)?;
+    let (digest, names) = (found.root.digest, found.names.clone());
+    Job { store: &reader.store, what, form, digest, names }.write(dest)
 }
 
 /// Writes an image that was just built out, as BuildKit does: one platform without an index, the
 /// files of several each in a folder of its own. `names` are references, `registry/repository:tag`.
 pub fn export_built(
-    store: &Path,
+    env: &Env,
+    request: &ReadRequest,
     index: &str,
     names: &[String],
     form: Form,
     dest: Dest<'_>,
 ) -> Result<Exported, OpError> {
-    let store = Store::open(store).map_err(OpError::store)?;
-    let layout = store.layout();
+    let reader = Reader::open(env, request)?;
     let digest = Digest::parse(index).map_err(OpError::store)?;
-    let members = read_index(layout, &digest)?.manifests;
+    let members = read_index(reader.layout(), &digest)?.manifests;
+    reader.whole(&described(reader.layout(), &digest)?)?;
     let names = names.iter().map(|name| Name::whole(reference::normal(name))).collect();
-    let mut job = Job { store: &store, what: "the image", form, digest, names };
+    let mut job = Job { store: &reader.store, what: "the image", form, digest, names };
     if let [one] = members.as_slice() {
         job.digest = one.digest;
         return job.write(dest);
@@ -139,20 +151,13 @@ impl Made {
 }
 
 /// What an index of the store is.
-pub fn made(store: &Path, index: &str) -> Result<Made, OpError> {
-    let store = Store::open(store).map_err(OpError::store)?;
-    let layout = store.layout();
+pub fn made(env: &Env, request: &ReadRequest, index: &str) -> Result<Made, OpError> {
+    let reader = Reader::open(env, request)?;
     let digest = Digest::parse(index).map_err(OpError::store)?;
-    let members = read_index(layout, &digest)?.manifests;
-    let (descriptor, config) = match members.as_slice() {
-        [one] => {
-            let (manifest, _) = read_manifest(layout, one)?;
-            (one.clone(), Some(manifest.config.digest.to_string()))
-        }
-        _ => {
-            let (_, size) = layout.open_blob(&digest).map_err(OpError::store)?;
-            (Descriptor::new(media_type::INDEX, digest, size), None)
-        }
+    let root = described(reader.layout(), &digest)?;
+    let (descriptor, config) = match reader.members(&root)?.as_slice() {
+        [one] => (one.descriptor.clone(), Some(one.manifest.config.digest.to_string())),
+        _ => (root, None),
     };
     Ok(Made { digest: descriptor.digest.to_string(), config, descriptor })
 }
@@ -329,29 +334,4 @@ fn own(entries: &mut Vec<Entry>) -> usize {
         _ => !is_device(entry),
     });
     before - entries.len()
-}
-
-fn one_platform(
-    layout: &Layout,
-    root: &Digest,
-    wanted: Option<&Platform>,
-) -> Result<Descriptor, OpError> {
-    let index = read_index(layout, root)?;
-    let has: Vec<String> =
-        index.manifests.iter().filter_map(|m| m.platform()).map(|p| p.to_string()).collect();
-    let wanted = wanted.map(oci_platform);
-    let mut found = index.manifests.iter().filter(|m| wanted.is_none() || m.platform() == wanted);
-    let wrong =
-        |message: String| OpError::new(ErrorKind::User, "mabuild::engine::platform", message);
-    match (found.next(), found.next()) {
-        (Some(one), None) => Ok(one.clone()),
-        (None, _) => {
-            Err(wrong(format!("the image has no such platform; it has {}", has.join(", "))))
-        }
-        (Some(_), Some(_)) => {
-            let message =
-                format!("one platform is needed here, and the image has {}", has.join(", "));
-            Err(wrong(message).help("choose one with --platform"))
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! One entry a verb; the only place that picks adapters. The environment, the clock and the
 //! terminal stay with the caller.
 
+pub mod copy;
 mod drafts;
 pub mod drawing;
 pub mod export;
@@ -8,11 +9,14 @@ mod files;
 mod history;
 pub mod images;
 mod init;
+pub mod load;
 mod lockfile;
+mod memory;
 mod oneoff;
 mod planning;
 mod private;
 mod project;
+pub mod publish;
 mod rebuild;
 pub mod shell;
 pub mod stores;

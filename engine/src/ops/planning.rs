@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::drafts::{Drafts, Locking};
+use super::memory::Memory;
 use super::{Env, ErrorKind, OpError, Project, RunRequest, lockfile};
 use crate::event::{Event, Listener};
 use crate::graph::{Graph, NodeId, Selection, select};
-use crate::key::{Key, Record};
 use crate::lower::Lowered;
-use crate::plan::{History, Plan, Reason, Request, Specs, own, plan as make_plan};
+use crate::plan::{Plan, Reason, Request, Specs, own, plan as make_plan};
 use crate::store::Store;
 use crate::track::Tracking;
 
@@ -24,27 +24,16 @@ pub struct Planning {
     pub specs: Arc<dyn Specs>,
     /// The same, with what they found out.
     pub(super) drafts: Arc<Drafts>,
+    /// What is remembered of earlier builds.
+    pub(super) memory: Arc<Memory>,
     /// Nodes that are built even when nothing changed.
     pub forced: HashSet<NodeId>,
 }
 
-/// What the store remembers of a project.
-struct Remembered<'a> {
-    store: &'a Store,
-    project: &'a str,
-}
-
-impl History for Remembered<'_> {
-    fn result(&self, key: &Key) -> Option<Arc<str>> {
-        self.store.result(key).map(|row| row.digest.into())
-    }
-
-    fn results(&self, keys: &[Key]) -> Vec<Option<Arc<str>>> {
-        self.store.digests(keys)
-    }
-
-    fn last(&self, node: &str) -> Option<Record> {
-        self.store.record(self.project, node).map(|(_, record)| record)
+impl Planning {
+    /// Why registries could not be asked what is published already, a line for each host.
+    pub fn problems(&self) -> Vec<String> {
+        self.memory.problems()
     }
 }
 
@@ -53,7 +42,12 @@ pub fn plan(env: &Env, project: &Project, request: &RunRequest) -> Result<Planni
     let store = Store::open(&request.store).map_err(OpError::store)?;
     let _use = store.use_guard().map_err(OpError::store)?;
     let store = Arc::new(store);
-    plan_in(project, request, &store, &Arc::new(tracking(env, request, &store, None)?))
+    plan_in(
+        project,
+        request,
+        &store,
+        &Arc::new(tracking(env, Some(project), request, &store, None)?),
+    )
 }
 
 /// A plan, and why nodes that are `maybe` would be stale by themselves.
@@ -70,10 +64,9 @@ pub fn explain(env: &Env, project: &Project, request: &RunRequest) -> Result<Exp
     let store = Store::open(&request.store).map_err(OpError::store)?;
     let _use = store.use_guard().map_err(OpError::store)?;
     let store = Arc::new(store);
-    let tracking = Arc::new(tracking(env, request, &store, None)?);
+    let tracking = Arc::new(tracking(env, Some(project), request, &store, None)?);
     let planning = plan_in(project, request, &store, &tracking)?;
-    let history = Remembered { store: &store, project: &project.name };
-    let own = own(&lowered(project)?.graph, &planning.plan, &*planning.specs, &history);
+    let own = own(&lowered(project)?.graph, &planning.plan, &*planning.specs, &*planning.memory);
     Ok(Explained { planning, own })
 }
 
@@ -119,27 +112,31 @@ pub(super) fn plan_in(
     };
     let drafts = Drafts::new(lowered, &selection, &project.name, store, tracking, locking);
     let specs = Arc::new(drafts);
-    let history = Remembered { store, project: &project.name };
+    let memory = Arc::new(Memory::new(project, request, store, tracking)?);
     let plan = make_plan(
         graph,
         &Request {
             selection: &selection,
             specs: &*specs,
-            history: &history,
+            history: &*memory,
             forced: &|node| forced.contains(&node),
         },
     );
-    Ok(Planning { selection, plan, specs: specs.clone(), drafts: specs, forced })
+    Ok(Planning { selection, plan, specs: specs.clone(), drafts: specs, memory, forced })
 }
 
-/// The adapters that look at the world outside; what they download is told to the listener.
+/// The adapters that look at the world outside, as a project says how; what they download is told to
+/// the listener.
 pub(super) fn tracking(
     env: &Env,
+    project: Option<&Project>,
     request: &RunRequest,
     store: &Arc<Store>,
     listener: Option<&Arc<dyn Listener>>,
 ) -> Result<Tracking, OpError> {
-    let tracking = Tracking::new(store.clone(), &env.vars, env.now, request.offline)
+    let lowered = project.and_then(|project| project.lowered.as_ref());
+    let hosts = lowered.map(|lowered| lowered.hosts()).unwrap_or_default();
+    let tracking = Tracking::new(store.clone(), &env.vars, env.now, request.offline, hosts)
         .map_err(|e| OpError::new(ErrorKind::Environment, "mabuild::engine::network", e))?;
     if let Some(listener) = listener.cloned() {
         tracking.on_download(Arc::new(move |what: &str, done, total| {

@@ -47,9 +47,12 @@ pub fn rebuild(
     let begun = Instant::now();
     let store = Arc::new(Store::open(&request.store).map_err(OpError::store)?);
     let _use = store.use_guard().map_err(OpError::store)?;
-    let tracking = Arc::new(tracking(env, request, &store, Some(&listener))?);
+    let tracking = Arc::new(tracking(env, Some(project), request, &store, Some(&listener))?);
     emulator_early(project, request, &store, &tracking)?;
     let planning = plan_in(project, request, &store, &tracking)?;
+    for what in planning.problems() {
+        listener.event(&Event::Warning { what: what.into() });
+    }
     write_lock(project, &planning)?;
     let graph = &lowered(project)?.graph;
     let number = store.run_begin(&project.name, env.now).map_err(OpError::store)?;
@@ -66,10 +69,15 @@ pub fn rebuild(
         return Ok(Finished { planning, ends: HashMap::new(), summary });
     }
     let lock = project.is_locked.then(|| lockfile::path(project));
-    let outside = Outside { tracking: tracking.clone(), lock };
+    let cache = lowered(project)?.remote_cache().filter(|_| !request.offline);
+    let outside = Outside { tracking: tracking.clone(), cache, lock };
     let order = Order { env, project, request, number };
     let (driven, phases) = run(&order, &store, outside, &planning, &listener, cancel)?;
     let Driven { ends, mut summary } = driven;
+    if let Err(e) = tracking.settle_steps() {
+        let what = format!("a step could not be kept for other machines: {}", e.message).into();
+        listener.event(&Event::Warning { what });
+    }
     // What stands on images that are new was chosen only now.
     write_lock(project, &planning)?;
     finish(&order, &store, graph, &planning, &ends)?;
@@ -92,7 +100,11 @@ fn write_lock(project: &Project, planning: &Planning) -> Result<(), OpError> {
 }
 
 /// What a node is now; none where it failed or was not tried.
-fn result(planning: &Planning, ends: &HashMap<NodeId, End>, node: NodeId) -> Option<Arc<str>> {
+pub(super) fn result(
+    planning: &Planning,
+    ends: &HashMap<NodeId, End>,
+    node: NodeId,
+) -> Option<Arc<str>> {
     match (ends.get(&node), planning.plan.get(node).map(|p| &p.action)) {
         (Some(End::Built { digest, .. } | End::Kept { digest }), _) => Some(digest.clone()),
         (None, Some(Action::Keep { result })) => Some(result.clone()),
@@ -130,6 +142,7 @@ fn run(
 ) -> Result<(Driven, Phases), OpError> {
     let Order { env, project, request, number } = order;
     let graph = &lowered(project)?.graph;
+    planning.drafts.begin();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let jobs = request.jobs.unwrap_or(cores).max(1);
     let host = mabuild_sandbox::probe();
@@ -142,9 +155,10 @@ fn run(
         executor: Arc::new(executor),
         project: project.name.clone(),
         run: *number,
-        threads: (cores / jobs).max(1),
+        threads: cores,
         kept: kept(&planning.plan),
         forced: planning.forced.clone(),
+        remembered: planning.memory.clone(),
         private: Arc::new(Given::new(env, lowered(project)?, request)),
         fresh: request.fresh,
         verify: request.verify,
@@ -206,7 +220,7 @@ fn emulator_early(
         spec.runs().find(is_foreign).cloned()
     });
     if let Some(platform) = foreign {
-        let outside = Outside { tracking: tracking.clone(), lock: None };
+        let outside = Outside { tracking: tracking.clone(), cache: None, lock: None };
         std::thread::spawn(move || {
             // The step that needs the emulator asks again and reports what is wrong.
             let _ = outside.emulator(&platform);
@@ -298,7 +312,7 @@ fn tag(store: &Store, mut refs: BTreeMap<String, Arc<str>>) -> Result<(), OpErro
 
 /// Whether an index has every platform of its thing: a run narrowed with `--platform` must not
 /// take platforms away from a tag.
-fn whole(graph: &Graph, planning: &Planning, index: NodeId) -> bool {
+pub(super) fn whole(graph: &Graph, planning: &Planning, index: NodeId) -> bool {
     graph.parts(graph.node(index).thing).all(|part| planning.selection.contains(part))
 }
 

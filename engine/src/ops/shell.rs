@@ -3,20 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use mabuild_distro::qemu;
 use mabuild_lang::platform::Platform;
 
-use super::images::{find, read_index};
-use super::planning::tracking;
+use super::images::{ReadRequest, Reader};
 use super::supply::Outside;
-use super::{Cancel, Env, ErrorKind, OpError, RunRequest};
+use super::{Cancel, Env, ErrorKind, OpError};
 use crate::event::FailureKind;
 use crate::exec::Fault;
+use crate::exec::native::Native;
 pub use crate::exec::native::shell::Ended;
 use crate::exec::native::shell::{Defaults, Shell};
-use crate::exec::native::{Native, host_arch};
-use crate::publish::oci_platform;
-use crate::store::Store;
 
 /// What is to be run where.
 #[derive(Clone, Debug)]
@@ -35,7 +31,7 @@ pub struct ShellRequest {
     pub workdir: Option<String>,
     /// Whether there is a network besides loopback; none for what is usual there.
     pub network: Option<bool>,
-    /// Whether the network may not be used to bring an emulator.
+    /// Whether the network may not be used to bring an emulator or an image.
     pub offline: bool,
     /// Folder of the store.
     pub store: PathBuf,
@@ -46,9 +42,9 @@ pub struct ShellRequest {
 pub enum ShellAt {
     /// At a point that a failed build has left.
     Point(String),
-    /// In an image of the store.
+    /// In an image of the store, or of a registry.
     Image {
-        /// NAME, NAME:TAG, or a digest.
+        /// NAME, NAME:TAG, a digest, or a reference with its registry.
         reference: String,
         /// Its platform; none for this machine's own, or the only one.
         platform: Option<Platform>,
@@ -62,14 +58,17 @@ pub fn shell(
     cancel: &Cancel,
     begin: &dyn Fn(&[String]),
 ) -> Result<Ended, OpError> {
-    let store = Arc::new(Store::open(&request.store).map_err(OpError::store)?);
-    let _use = store.use_guard().map_err(OpError::store)?;
-    let run = RunRequest { offline: request.offline, ..RunRequest::default() };
-    let tracking = Arc::new(tracking(env, &run, &store, None)?);
+    let asked = ReadRequest { store: request.store.clone(), offline: request.offline };
+    let reader = Reader::open(env, &asked)?;
     let overlay = env.vars.get("MABUILD_OVERLAY").is_none_or(|v| v != "0");
     let host = mabuild_sandbox::probe();
-    let native =
-        Native::new(store.clone(), Arc::new(Outside { tracking, lock: None }), host, 1, overlay);
+    let native = Native::new(
+        reader.store.clone(),
+        Arc::new(Outside { tracking: reader.tracking.clone(), cache: None, lock: None }),
+        host,
+        1,
+        overlay,
+    );
     let mut shell = match &request.at {
         ShellAt::Point(name) => {
             let mut shell = native.point(name).map_err(wrong)?;
@@ -82,7 +81,12 @@ pub fn shell(
             shell
         }
         ShellAt::Image { reference, platform } => {
-            let (manifest, platform) = member(&store, reference, platform.as_ref())?;
+            let found = reader.find(reference)?;
+            let image = reader.own(&found, platform.as_ref())?;
+            reader.runnable(&found, &image)?;
+            let platform =
+                Platform::parse(&image.shown()).map_err(|e| unrunnable(reference, &e))?;
+            let manifest = image.descriptor.digest.to_string();
             let inside = native.inside(&manifest, platform, request.user.as_deref());
             let (mut shell, defaults) = inside.map_err(wrong)?;
             shell.command = words(request, defaults);
@@ -128,37 +132,9 @@ fn adjust(request: &ShellRequest, shell: &mut Shell) {
     shell.network = request.network.unwrap_or(shell.network);
 }
 
-/// The manifest of an image for a platform.
-fn member(
-    store: &Store,
-    reference: &str,
-    platform: Option<&Platform>,
-) -> Result<(String, Platform), OpError> {
-    let (_, root) = find(store.layout(), reference)?;
-    let members: Vec<(String, Platform)> = read_index(store.layout(), &root.digest)?
-        .manifests
-        .iter()
-        .filter_map(|member| {
-            let platform = Platform::parse(&member.platform()?.to_string()).ok()?;
-            Some((member.digest.to_string(), platform))
-        })
-        .collect();
-    let own = |p: &Platform| qemu::runs_natively(host_arch(), &p.os, &p.arch);
-    let found = match (platform, members.as_slice()) {
-        (Some(wanted), all) => all.iter().find(|(_, p)| oci_platform(p) == oci_platform(wanted)),
-        (None, [one]) => Some(one),
-        (None, all) => all
-            .iter()
-            .find(|(_, p)| p.arch == host_arch())
-            .or_else(|| all.iter().find(|(_, p)| own(p))),
-    };
-    found.cloned().ok_or_else(|| {
-        let has: Vec<String> = members.iter().map(|(_, p)| p.to_string()).collect();
-        let what = platform.map_or("this machine".to_owned(), ToString::to_string);
-        let message = format!("`{reference}` has no image for {what}; it has {}", has.join(", "));
-        OpError::new(ErrorKind::User, "mabuild::engine::platform", message)
-            .help(format!("write `{reference}@PLATFORM`"))
-    })
+fn unrunnable(reference: &str, why: &dyn std::fmt::Display) -> OpError {
+    let message = format!("`{reference}` cannot be run here: {why}");
+    OpError::new(ErrorKind::User, "mabuild::engine::platform", message)
 }
 
 fn wrong(fault: Fault) -> OpError {

@@ -5,16 +5,20 @@ use std::sync::Arc;
 
 use mabuild_distro::{debian, qemu};
 use mabuild_lang::platform::Platform;
+use mabuild_oci::Descriptor;
 
 use crate::event::FailureKind;
 use crate::exec::native::host_arch;
 use crate::exec::{Fault, Supply};
 use crate::facts::{Archive, FactError, PackagePin};
+use crate::key::Key;
 use crate::track::Tracking;
 
 /// Brings files and emulators over the network or from disk.
 pub(super) struct Outside {
     pub tracking: Arc<Tracking>,
+    /// The repository that keeps steps, where there is one.
+    pub cache: Option<String>,
     /// The lock that says what is brought; none where there is none.
     pub lock: Option<PathBuf>,
 }
@@ -57,6 +61,27 @@ impl Supply for Outside {
 
     fn image(&self, manifest: &str, location: &str) -> Result<(), Fault> {
         self.tracking.pull(manifest, location).map_err(|e| self.missing(e, manifest))
+    }
+
+    fn bring_image(&self, manifest: &str) -> Result<(), Fault> {
+        self.tracking.bring_image(manifest).map_err(fault)
+    }
+
+    fn bring_blobs(&self, blobs: &[Descriptor]) -> Result<(), Fault> {
+        self.tracking.bring_blobs(blobs).map_err(fault)
+    }
+
+    fn recall_step(&self, key: &Key) -> bool {
+        // A step that cannot be looked up is run; what could not be asked for is told when it is
+        // kept.
+        let recalled = self.cache.as_ref().map(|cache| self.tracking.recall_step(cache, key));
+        matches!(recalled, Some(Ok(true)))
+    }
+
+    fn keep_step(&self, key: &Key) {
+        if let Some(cache) = &self.cache {
+            self.tracking.keep_step(cache, key);
+        }
     }
 
     fn emulator(&self, platform: &Platform) -> Result<PathBuf, Fault> {

@@ -8,7 +8,7 @@ use super::drafts::{Drafts, Judge, Locking, names};
 use super::planning::{chosen, lowered, tracking};
 use super::{Env, ErrorKind, OpError, Project, RunRequest, lockfile};
 use crate::facts::lock::{Change, Lock, Moved, Place};
-use crate::facts::{Pin, UpstreamAsk};
+use crate::facts::{HostLimit, Pin, UpstreamAsk};
 use crate::graph::{Graph, NodeId, Part, Selection, ThingKind, named_by};
 use crate::lower::{Lowered, Moves};
 use crate::plan::Specs;
@@ -32,6 +32,8 @@ pub struct Upstreams {
     pub asked: usize,
     /// Whether the lock was written.
     pub written: bool,
+    /// What registries said that they allow.
+    pub limits: Vec<HostLimit>,
 }
 
 /// Something new that is not taken yet.
@@ -64,7 +66,7 @@ pub fn upstream(
 ) -> Result<Upstreams, OpError> {
     let store = Arc::new(Store::open(&request.store).map_err(OpError::store)?);
     let _use = store.use_guard().map_err(OpError::store)?;
-    let tracking = Arc::new(tracking(env, request, &store, None)?);
+    let tracking = Arc::new(tracking(env, Some(project), request, &store, None)?);
     let lowered = lowered(project)?;
     let graph = &lowered.graph;
     let before = lockfile::read(project)?;
@@ -111,6 +113,7 @@ pub fn upstream(
         out.moved.push((moved, images));
     }
     out.stale = stale.into_iter().collect();
+    out.limits = tracking.limits();
     if write && now != before {
         lockfile::write(project, lowered, now)?;
         out.written = true;

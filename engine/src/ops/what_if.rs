@@ -116,7 +116,7 @@ fn file_seeds(
     // a question.
     let asks: HashSet<&ContextAsk> = specs.iter().flat_map(|(_, spec)| copies(spec)).collect();
     let offline = RunRequest { offline: true, ..request.clone() };
-    let tracking = tracking(env, &offline, store, None)?;
+    let tracking = tracking(env, Some(project), &offline, store, None)?;
     let files = asks.iter().copied().cloned().map(FilesAsk::Context).collect();
     let facts = find_facts(&tracking, files, Vec::new());
     let wanted = Wanted { path: &path, facts: &facts, contexts: contexts(&asks) };

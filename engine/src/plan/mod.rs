@@ -21,11 +21,20 @@ use crate::spec::{BuildSpec, DraftSpec, ParentDigest};
 
 /// What is remembered of earlier builds.
 pub trait History: Sync {
-    /// The manifest or index digest that a key gave, when it is still in the store.
+    /// The manifest or index digest that a key gave, when it is still there.
     fn result(&self, key: &Key) -> Option<Arc<str>>;
-    /// [`History::result`] of many keys, in their order.
-    fn results(&self, keys: &[Key]) -> Vec<Option<Arc<str>>> {
-        keys.iter().map(|key| self.result(key)).collect()
+    /// [`History::result`] of many nodes with their keys, in their order.
+    fn results(&self, nodes: &[(NodeId, Key)]) -> Vec<Option<Arc<str>>> {
+        nodes.iter().map(|(_, key)| self.result(key)).collect()
+    }
+    /// The manifest of a spec that takes an image of a registry as it is, where images that are
+    /// not in the store count as built, too.
+    fn given(&self, _: &BuildSpec) -> Option<Arc<str>> {
+        None
+    }
+    /// Whether a registry has the node as it was built from other inputs.
+    fn is_published(&self, _: NodeId) -> bool {
+        false
     }
     /// What was hashed when a node (`name@platform`) was last built in this project.
     fn last(&self, node: &str) -> Option<Record>;
@@ -54,6 +63,8 @@ pub enum Reason {
     UpToDate,
     /// It was never built in this project.
     NeverBuilt,
+    /// It was built and published elsewhere, from inputs that are not known here.
+    Elsewhere,
     /// Inputs differ from those of its last build.
     Changed(Vec<Change>),
     /// Its inputs are those of its last build, but the result left the store.
@@ -217,16 +228,16 @@ impl Planner<'_> {
                 Part::Index => self.index(*node),
             })
             .collect();
-        let keys: Vec<Key> = halves
+        let keyed: Vec<(NodeId, Key)> = halves
             .iter()
             .filter_map(|half| match half {
-                Half::Keyed(_, key, _) => Some(*key),
+                Half::Keyed(node, key, _) => Some((*node, *key)),
                 Half::Planned(_) => None,
             })
             .collect();
-        let mut results = match keys.is_empty() {
+        let mut results = match keyed.is_empty() {
             true => Vec::new(),
-            false => self.request.history.results(&keys),
+            false => self.request.history.results(&keyed),
         }
         .into_iter();
         let whole = |half| match half {
@@ -245,10 +256,11 @@ impl Planner<'_> {
         spec: Option<Box<BuildSpec>>,
         result: Option<Arc<str>>,
     ) -> Planned {
-        let (action, reason) = match (result, spec) {
+        let given = || spec.as_ref().and_then(|spec| self.request.history.given(spec));
+        let (action, reason) = match (result.or_else(given), spec) {
             (Some(result), _) => (Action::Keep { result }, Reason::UpToDate),
             (None, Some(spec)) => {
-                (Action::Build, why(&self.graph.name(node), &spec, self.request.history))
+                (Action::Build, why((node, &self.graph.name(node)), &spec, self.request.history))
             }
             (None, None) => (Action::Build, Reason::Members),
         };
@@ -331,8 +343,9 @@ impl Planner<'_> {
 }
 
 /// Why a spec without a result is to be built.
-pub fn why(name: &str, spec: &BuildSpec, history: &dyn History) -> Reason {
+fn why((node, name): (NodeId, &str), spec: &BuildSpec, history: &dyn History) -> Reason {
     match history.last(name) {
+        None if history.is_published(node) => Reason::Elsewhere,
         None => Reason::NeverBuilt,
         Some(before) => match diff(&before, &Record::of(spec)) {
             changes if changes.is_empty() => Reason::ResultGone,

@@ -31,13 +31,22 @@ pub fn own(
             _ => None,
         };
         let draft = specs.spec(planned.node, &known).ok()?;
-        Some((planned.node, own_of(&graph.name(planned.node), draft, plan, history)?))
+        Some((planned.node, own_of(graph, planned.node, draft, plan, history)?))
     });
     found.collect()
 }
 
-fn own_of(name: &str, draft: DraftSpec, plan: &Plan, history: &dyn History) -> Option<Reason> {
-    let Some(before) = history.last(name) else { return Some(Reason::NeverBuilt) };
+fn own_of(
+    graph: &Graph,
+    node: NodeId,
+    draft: DraftSpec,
+    plan: &Plan,
+    history: &dyn History,
+) -> Option<Reason> {
+    let Some(before) = history.last(&graph.name(node)) else {
+        // What was published may differ in nothing but what it waits for.
+        return (!history.is_published(node)).then_some(Reason::NeverBuilt);
+    };
     let result = |parent: NodeId| -> Result<Arc<str>, std::convert::Infallible> {
         Ok(match plan.get(parent).map(|planned| &planned.action) {
             Some(Action::Keep { result }) => result.clone(),

@@ -84,6 +84,13 @@ impl<'a> Explaining<'a> {
         let (short, sentence) = match reason {
             Reason::Changed(changes) => return Why::Changed(changes),
             Reason::NeverBuilt => ("never built in this project", None),
+            Reason::Elsewhere => (
+                "published from other inputs",
+                Some(format!(
+                    "what is published of {root} was built elsewhere; which of its inputs differ is \
+                     known where it was built"
+                )),
+            ),
             Reason::ResultGone => (
                 "its result is gone",
                 Some(format!(

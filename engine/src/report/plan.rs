@@ -199,6 +199,7 @@ fn why(graph: &Graph, nodes: &[&Planned]) -> String {
     match &first.reason {
         Reason::UpToDate => "up to date".to_owned(),
         Reason::NeverBuilt => "never built".to_owned(),
+        Reason::Elsewhere => "published from other inputs".to_owned(),
         Reason::Changed(changes) => {
             let equal = nodes.iter().all(|n| n.reason == first.reason);
             summary(changes, equal)

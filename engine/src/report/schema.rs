@@ -14,6 +14,14 @@ pub const BETWEEN: &str = include_str!("schema/between-1.json");
 pub const RUNS: &str = include_str!("schema/runs-1.json");
 /// Of `upstream check --format json` and `upstream update --format json`.
 pub const UPSTREAM: &str = include_str!("schema/upstream-1.json");
+/// Of `publish --format json`.
+pub const PUBLISH: &str = include_str!("schema/publish-1.json");
+/// Of `publish ls --format json`.
+pub const GENERATIONS: &str = include_str!("schema/generations-1.json");
+/// Of `publish rollback --format json`.
+pub const ROLLBACK: &str = include_str!("schema/rollback-1.json");
+/// Of `publish prune --format json`.
+pub const PRUNE: &str = include_str!("schema/prune-1.json");
 
 #[cfg(test)]
 mod tests {
@@ -30,6 +38,7 @@ mod tests {
         let all = [
             Reason::UpToDate,
             Reason::NeverBuilt,
+            Reason::Elsewhere,
             Reason::Changed(Vec::new()),
             Reason::ResultGone,
             Reason::Waits(NodeId(0)),
@@ -48,7 +57,8 @@ mod tests {
 
     #[test]
     fn every_schema_is_one() {
-        for schema in [PLAN, WHAT_IF, EXPLAIN, BETWEEN, RUNS] {
+        let publishing = [PUBLISH, GENERATIONS, ROLLBACK, PRUNE];
+        for schema in [PLAN, WHAT_IF, EXPLAIN, BETWEEN, RUNS].into_iter().chain(publishing) {
             let schema: Value = serde_json::from_str(schema).unwrap();
             assert_eq!(schema["properties"]["version"]["const"], crate::report::JSON_VERSION);
             assert!(schema["title"].as_str().unwrap().ends_with(", version 1"));

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::{JSON_VERSION, Style, Tone, words};
+use crate::facts::HostLimit;
 use crate::facts::lock::{Change, Moved};
 
 /// Packages of a node that are all new and that are told as one.
@@ -28,6 +29,8 @@ pub struct News<'a> {
     pub asked: usize,
     /// Whether the lock was written.
     pub written: bool,
+    /// What registries said that they allow.
+    pub limits: &'a [HostLimit],
 }
 
 /// A change in words: what it is of, and what it was and is.
@@ -136,7 +139,27 @@ pub fn news_text(news: &News<'_>, verbose: bool, style: Style) -> String {
         let _ = writeln!(out, "{}", style.paint(Tone::Bad, &words::one_line(&line)));
     }
     let _ = writeln!(out, "{}", headline(news));
+    for limit in news.limits {
+        let _ = writeln!(out, "{}", style.paint(Tone::Dim, &words::one_line(&left(limit))));
+    }
     out
+}
+
+/// `docker.io: 87 of 100 pulls left (6 h)`.
+fn left(limit: &HostLimit) -> String {
+    let HostLimit { host, limit, remaining, window } = limit;
+    // Of others it is not known what they count.
+    let what = if host == "docker.io" { "pulls" } else { "requests" };
+    let window = window.map(|time| match time.as_secs() {
+        seconds if seconds >= 3600 && seconds.is_multiple_of(3600) => {
+            format!(" ({} h)", seconds / 3600)
+        }
+        seconds if seconds >= 60 && seconds.is_multiple_of(60) => {
+            format!(" ({} min)", seconds / 60)
+        }
+        seconds => format!(" ({seconds} s)"),
+    });
+    format!("{host}: {remaining} of {limit} {what} left{}", window.unwrap_or_default())
 }
 
 /// Nodes of which all packages are new, as the lock did not have them before: how many packages,
@@ -331,6 +354,17 @@ mod tests {
     fn told<T>(tell: impl FnOnce(&News<'_>) -> T) -> T {
         let (moved, held) = (moved(), ["linux/arm64".to_owned()]);
         let stale = ["agent".to_owned(), "app".to_owned(), "web|site".to_owned()];
+        let limit = |host: &str, seconds: Option<u64>| HostLimit {
+            host: host.to_owned(),
+            limit: 100,
+            remaining: 87,
+            window: seconds.map(std::time::Duration::from_secs),
+        };
+        let limits = [
+            limit("docker.io", Some(21_600)),
+            limit("r.example", Some(90)),
+            limit("s.example", None),
+        ];
         let failed = vec![("no answer".to_owned(), vec!["other@linux/386".to_owned()])];
         tell(&News {
             lock: "mabuild.lock".to_owned(),
@@ -340,6 +374,7 @@ mod tests {
             stale: &stale,
             asked: 5,
             written: true,
+            limits: &limits,
         })
     }
 
@@ -356,6 +391,9 @@ stale: agent, app, web|site
 waiting: rust on linux/arm64: held until 2026-12-24
 failed: other@linux/386: no answer
 4 moved (5 nodes asked, 1 failed); 3 images stale; mabuild.lock is written
+docker.io: 87 of 100 pulls left (6 h)
+r.example: 87 of 100 requests left (90 s)
+s.example: 87 of 100 requests left
 ";
         assert_eq!(text, expected);
     }
@@ -370,6 +408,7 @@ failed: other@linux/386: no answer
             stale: &[],
             asked: 1,
             written: false,
+            limits: &[],
         };
         assert_eq!(news_text(&news, true, Style::Plain), "nothing moved (1 node asked)\n");
     }

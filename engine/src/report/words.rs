@@ -122,6 +122,7 @@ pub fn reason(reason: &Reason) -> &'static str {
     match reason {
         Reason::UpToDate => "up-to-date",
         Reason::NeverBuilt => "never-built",
+        Reason::Elsewhere => "elsewhere",
         Reason::Changed(_) => "changed",
         Reason::ResultGone => "result-gone",
         Reason::Waits(_) => "waits",

@@ -7,7 +7,7 @@ mod masks;
 mod progress;
 mod work;
 
-pub use work::{Privates, Shared};
+pub use work::{Privates, Remembered, Shared};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use mabuild_oci::Descriptor;
+use mabuild_oci::{Descriptor, Digest, media_type};
 use mabuild_sandbox::CancelHandle;
 
 use super::progress::NodeProgress;
@@ -23,6 +23,16 @@ pub trait Privates: Send + Sync {
     fn of(&self, node: NodeId) -> Arc<Private>;
 }
 
+/// Gives results that are kept elsewhere.
+pub trait Remembered: Send + Sync {
+    /// The manifest that a node has with this key, where a registry keeps it.
+    fn result(&self, node: NodeId, key: &Key) -> Option<Arc<str>>;
+    /// The manifest of a spec that takes an image of a registry as it is.
+    fn given(&self, spec: &BuildSpec) -> Option<Arc<str>>;
+    /// The descriptor of a manifest that is not in the store.
+    fn descriptor(&self, digest: &Digest) -> Option<Descriptor>;
+}
+
 /// What all tasks of a run share.
 pub struct Shared {
     /// The graph.
@@ -37,12 +47,14 @@ pub struct Shared {
     pub project: String,
     /// Number of this run in the store.
     pub run: i64,
-    /// Threads that one layer may be packed with.
+    /// Threads that work on layers.
     pub threads: usize,
     /// Keys of the nodes that were up to date from the start.
     pub kept: HashMap<NodeId, Key>,
     /// Nodes that are built even when there is a result.
     pub forced: std::collections::HashSet<NodeId>,
+    /// What registries keep.
+    pub remembered: Arc<dyn Remembered>,
     /// Secrets and agents of nodes.
     pub private: Arc<dyn Privates>,
     /// Whether steps run again although their layers are in the store.
@@ -119,13 +131,12 @@ fn platform(
         Ok(guard) => guard,
         Err(e) => return failed(Fault::environment(e.to_string()), vec![], None),
     };
-    let known = shared.store.result(&key).filter(|_| !shared.forced.contains(&node));
-    if let Some(row) = known {
+    if let Some(digest) = known(shared, node, &key, &spec) {
         let record = Record::of(&spec);
-        if let Err(e) = shared.store.put_record(shared.at(&name), &key, &row.digest, &record) {
+        if let Err(e) = shared.store.put_record(shared.at(&name), &key, &digest, &record) {
             return failed(Fault::environment(e.to_string()), vec![], None);
         }
-        return End::Kept { digest: row.digest.into() };
+        return End::Kept { digest };
     }
     let private = shared.private.of(node);
     let path = shared.store.log_path(shared.run, &name);
@@ -169,6 +180,16 @@ fn platform(
         },
         Err(e) => failed(Fault::environment(e.to_string()), vec![], None),
     }
+}
+
+/// The result that a node has already, in the store or elsewhere.
+fn known(shared: &Shared, node: NodeId, key: &Key, spec: &BuildSpec) -> Option<Arc<str>> {
+    if shared.forced.contains(&node) {
+        return None;
+    }
+    let stored = shared.store.result(key).map(|row| row.digest.into());
+    let remembered = &shared.remembered;
+    stored.or_else(|| remembered.result(node, key)).or_else(|| remembered.given(spec))
 }
 
 /// Builds a spec; where that is asked for once more, apart from all that is in the store already, to
@@ -225,19 +246,27 @@ fn index(shared: &Arc<Shared>, node: NodeId, parents: &HashMap<NodeId, Arc<str>>
         members.push((platform.clone(), key, digest.clone()));
     }
     let plain: Vec<_> = members.iter().map(|(p, k, d)| (p.to_string(), *k, d.clone())).collect();
+    let described = |digest: &str| {
+        let digest = Digest::parse(digest).map_err(|e| e.to_string())?;
+        match shared.store.layout().open_blob(&digest) {
+            Ok((_, size)) => Ok(Descriptor::new(media_type::MANIFEST, digest, size)),
+            Err(e) => shared.remembered.descriptor(&digest).ok_or_else(|| e.to_string()),
+        }
+    };
     let key = index_key(&plain);
     if let Some(row) = shared.store.result(&key) {
         return End::Kept { digest: row.digest.into() };
     }
-    let stored = assemble(shared.store.layout(), &members).and_then(|descriptor: Descriptor| {
-        let row = ResultRow {
-            digest: descriptor.digest.to_string(),
-            kind: ResultKind::Index,
-            seconds: 0.0,
-        };
-        shared.store.put_result(&key, &row).map_err(|e| e.to_string())?;
-        Ok(descriptor)
-    });
+    let stored =
+        assemble(shared.store.layout(), &members, &described).and_then(|descriptor: Descriptor| {
+            let row = ResultRow {
+                digest: descriptor.digest.to_string(),
+                kind: ResultKind::Index,
+                seconds: 0.0,
+            };
+            shared.store.put_result(&key, &row).map_err(|e| e.to_string())?;
+            Ok(descriptor)
+        });
     match stored {
         Ok(descriptor) => End::Built {
             digest: descriptor.digest.to_string().into(),

@@ -10,7 +10,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{Result, StoreError};
 
 /// Form of the database that this program writes; kept in `user_version`.
-const FORM: i64 = 2;
+const FORM: i64 = 3;
 
 /// What takes a database from each form to the next; the first makes it.
 const STEPS: [&str; FORM as usize] = [
@@ -69,6 +69,19 @@ const STEPS: [&str; FORM as usize] = [
     ALTER TABLE runs ADD COLUMN detailed INTEGER NOT NULL DEFAULT 0;
     UPDATE runs SET detailed = 1 WHERE id IN (SELECT run FROM newest);
     DROP TABLE newest;
+",
+    // What publishes moved, so that a killed one can be finished, and any be undone.
+    "
+    CREATE TABLE generations (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, project TEXT NOT NULL, opened INTEGER NOT NULL,
+        closed INTEGER, progress INTEGER NOT NULL
+    );
+    CREATE INDEX generations_of ON generations (project);
+    CREATE TABLE moves (
+        generation INTEGER NOT NULL, at INTEGER NOT NULL, wave INTEGER NOT NULL,
+        repository TEXT NOT NULL, tag TEXT NOT NULL, before TEXT, after TEXT NOT NULL,
+        pruned INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (generation, at)
+    ) WITHOUT ROWID;
 ",
 ];
 

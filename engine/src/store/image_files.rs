@@ -1,7 +1,9 @@
 //! Files out of an image of the store, without unpacking it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::Read;
 
+use mabuild_oci::digest::HashingReader;
 use mabuild_oci::layer::tree_index::NodeKind;
 use mabuild_oci::layer::{EntryKind, FsView, LayerIndex, Limits, decompress, index_tar, read_some};
 use mabuild_oci::{Digest, Error, ImageConfig, Manifest};
@@ -10,18 +12,32 @@ use super::{Result, Store, StoreError};
 
 /// The largest file that is read, in bytes.
 const LARGEST: u64 = 64 << 20;
+/// Notes of this kind say what a blob is without its compression.
+const DIFF_ID: &str = "diff-id";
 
 impl Store {
-    /// What a layer holds: remembered, or read from its blob once.
+    /// What a layer holds: remembered, or read from its blob once. Fails for a blob that is another
+    /// one when it is uncompressed: what a layer holds is shared by all images that have its name.
     pub fn layer_index(&self, diff_id: &Digest, blob: &Digest) -> Result<LayerIndex> {
         let name = diff_id.to_string();
         if let Some(index) = self.index(&name) {
             return Ok(index);
         }
         let (file, _) = self.layout().open_blob(blob)?;
-        let index = index_tar(decompress(file)?, &Limits::default())?;
+        let mut plain = HashingReader::with(decompress(file)?, diff_id.hasher());
+        let index = index_tar(&mut plain, &Limits::default())?;
+        let actual = drained(plain)?;
+        self.put_memo(DIFF_ID, &diff_id_note(diff_id, blob), &actual.to_string())?;
+        diff_id.expect(format!("the layer {blob}, uncompressed,"), actual)?;
         self.put_index(&name, &index)?;
         Ok(index)
+    }
+
+    /// What a manifest says, and its config.
+    pub fn image(&self, manifest: &Digest) -> Result<(Manifest, ImageConfig)> {
+        let manifest = Manifest::from_bytes(&self.layout().read(manifest)?)?;
+        let config = ImageConfig::from_bytes(&self.layout().read(&manifest.config.digest)?)?;
+        Ok((manifest, config))
     }
 
     /// The regular files of an image whose path (`etc/passwd`) is wanted, by path. Links count as
@@ -31,8 +47,7 @@ impl Store {
         manifest: &Digest,
         wanted: &dyn Fn(&str) -> bool,
     ) -> Result<BTreeMap<String, Vec<u8>>> {
-        let manifest = Manifest::from_bytes(&self.layout().read(manifest)?)?;
-        let config = ImageConfig::from_bytes(&self.layout().read(&manifest.config.digest)?)?;
+        let (manifest, config) = self.image(manifest)?;
         let layers: Vec<(&Digest, &Digest)> = config
             .rootfs
             .diff_ids
@@ -70,5 +85,39 @@ impl Store {
             }
         }
         Ok(out)
+    }
+
+    /// The digest of a layer without its compression, in the algorithm of the one that is `said`:
+    /// remembered, or read from its blob once.
+    pub fn diff_id(&self, blob: &Digest, said: &Digest) -> Result<Digest> {
+        let note = diff_id_note(said, blob);
+        let known = self.memo(DIFF_ID, &note).and_then(|text| Digest::parse(&text).ok());
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let (file, _) = self.layout().open_blob(blob)?;
+        let actual = drained(HashingReader::with(decompress(file)?, said.hasher()))?;
+        self.put_memo(DIFF_ID, &note, &actual.to_string())?;
+        Ok(actual)
+    }
+}
+
+fn diff_id_note(diff_id: &Digest, blob: &Digest) -> String {
+    format!("{} {blob}", diff_id.algorithm())
+}
+
+/// Reads the rest of a layer, as far as layers go, and gives the digest of all of it.
+fn drained(mut plain: HashingReader<impl Read>) -> Result<Digest> {
+    let limit = Limits::default().bytes;
+    let left = limit.saturating_sub(HashingReader::bytes(&plain));
+    let failed = |source| StoreError::Layout(Error::Stream { action: "read a layer", source });
+    std::io::copy(&mut (&mut plain).take(left), &mut std::io::sink()).map_err(failed)?;
+    let (digest, bytes) = plain.finish();
+    match bytes < limit {
+        true => Ok(digest),
+        false => {
+            let what = "the size of a layer, uncompressed,".to_owned();
+            Err(StoreError::Layout(Error::Limit { what, limit }))
+        }
     }
 }

@@ -72,7 +72,7 @@ impl Store {
     }
 
     /// The layer that a step left: the inner value is none when it left no layer. Known only
-    /// while the blob is there.
+    /// while the blob is there, or is known to be kept elsewhere.
     pub fn step(&self, key: &Key) -> Option<Option<StepRow>> {
         let sql = "SELECT diff_id, digest, size, media_type FROM steps WHERE key = ?1";
         let row = self.look_up(sql, params![key.0.as_slice()], |row| {
@@ -80,8 +80,10 @@ impl Store {
             let size = u64::try_from(row.get::<_, i64>(2)?).unwrap_or_default();
             Ok(Some(StepRow { diff_id: row.get(0)?, digest, size, media_type: row.get(3)? }))
         })?;
+        let is_elsewhere =
+            |digest: &str| Digest::parse(digest).is_ok_and(|d| self.elsewhere(&d).is_some());
         match &row {
-            Some(layer) if !self.has_blob(&layer.digest) => None,
+            Some(layer) if !self.has_blob(&layer.digest) && !is_elsewhere(&layer.digest) => None,
             _ => Some(row),
         }
     }

@@ -9,9 +9,11 @@
 
 mod database;
 mod downloads;
+mod elsewhere;
 mod error;
 mod files;
 mod gc;
+mod generations;
 mod history;
 mod image_files;
 mod known;

@@ -31,7 +31,13 @@ impl Store {
         problems.extend(self.forget_incomplete()?);
         if deep {
             for root in self.root_digests()? {
+                let is_here = |subject: &str| {
+                    let digest = Digest::parse(subject).ok();
+                    let absent = digest.filter(|digest| !self.layout().has(digest));
+                    absent.is_none_or(|digest| self.elsewhere(&digest).is_none())
+                };
                 let found = validate(self.layout(), Some(&root), true).into_iter();
+                let found = found.filter(|problem| is_here(&problem.subject));
                 problems.extend(found.map(|p| Problem { blob: p.subject, message: p.message }));
             }
         }
@@ -102,7 +108,8 @@ impl Store {
         let mut missing: HashMap<String, Vec<Digest>> = HashMap::new();
         for digest in &results {
             let Ok(root) = Digest::parse(digest) else { continue };
-            let reach = self.reach([root]);
+            let mut reach = self.reach([root]);
+            reach.missing.retain(|digest| self.elsewhere(digest).is_none());
             if !reach.missing.is_empty() {
                 missing.insert(digest.clone(), reach.missing);
             }

@@ -41,6 +41,7 @@ impl Tracking {
     /// What an image of the store is of.
     pub fn distro(&self, manifest: &str, platform: &Platform) -> Result<Distro, String> {
         let digest = Digest::parse(manifest).map_err(|e| e.to_string())?;
+        self.bring_whole(&digest).map_err(|e| e.message)?;
         let files = self.shared.store.image_files(&digest, &tells).map_err(|e| e.to_string())?;
         of_files(&files, platform)
     }

@@ -32,7 +32,13 @@ async fn find(shared: Arc<Shared>, files: Vec<FilesAsk>, upstreams: Vec<Upstream
             other => fetched.push(other),
         }
     }
+    let refused = upstream::over_budget(&shared, &upstreams);
     for ask in upstreams {
+        if let Some(error) = upstream::registry_of(&ask).and_then(|host| refused.get(&host)) {
+            let answer = Err(error.clone());
+            tasks.spawn(async move { vec![Answer::Upstream(ask, answer)] });
+            continue;
+        }
         let shared = shared.clone();
         tasks.spawn(async move {
             let answer = upstream::tracker(&ask).track(&shared).await;

@@ -13,11 +13,15 @@ mod emulator;
 mod find;
 mod git;
 mod http;
+mod images;
 mod keys;
 mod local;
+mod logins;
+mod memory;
 mod pins;
 mod references;
 mod registry;
+mod steps;
 mod upstream;
 mod versions;
 
@@ -30,17 +34,20 @@ mod tests;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, mpsc};
 
 use mabuild_distro::debian::Source;
+use mabuild_registry::RateLimit;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 
-use crate::facts::{Archive, Distro, FactError, PackagePin, Pin};
+use crate::facts::{Archive, Distro, FactError, HostLimit, HostSettings, PackagePin, Pin};
 use crate::store::Store;
 pub use apt::AptSources;
 pub use context::Hidden;
 pub use find::find_facts;
 pub use http::{FetchError, HttpOptions};
+pub use memory::TagIndex;
 
 /// Hears of downloads: what, bytes so far, bytes in all when known.
 pub type OnDownload = dyn Fn(&str, u64, Option<u64>) + Send + Sync;
@@ -48,7 +55,8 @@ pub type OnDownload = dyn Fn(&str, u64, Option<u64>) + Send + Sync;
 /// What a [`Tracking`] starts from.
 #[derive(Clone, Debug)]
 pub struct TrackOptions {
-    /// Environment: proxies, `DEBIAN_MIRROR`, and where docker keeps logins: `DOCKER_CONFIG`, `HOME`.
+    /// Environment: proxies, `DEBIAN_MIRROR`, logins for registries and where they are kept:
+    /// `DOCKER_CONFIG`, `REGISTRY_AUTH_FILE`, `HOME` and others.
     pub env: BTreeMap<String, String>,
     /// Unix seconds.
     pub now: i64,
@@ -58,6 +66,10 @@ pub struct TrackOptions {
     pub apt: PathBuf,
     /// Keys that may sign Debian archives where a question names none; none means Debian's own.
     pub keys: Option<String>,
+    /// Settings of the hosts of registries.
+    pub hosts: Vec<HostSettings>,
+    /// Folders that may hold one with certificates for a host, what counts most first.
+    pub certificates: Vec<PathBuf>,
 }
 
 /// An installed package that an archive of its image has in a higher version.
@@ -95,6 +107,8 @@ struct Shared {
     repositories: references::Repositories,
     registry: OnceLock<Result<mabuild_registry::Client, FactError>>,
     on_download: RwLock<Option<Arc<OnDownload>>>,
+    /// Steps on their way to a registry.
+    uploads: Mutex<Vec<JoinHandle<Result<(), FactError>>>>,
 }
 
 impl std::fmt::Debug for Tracking {
@@ -105,18 +119,26 @@ impl std::fmt::Debug for Tracking {
 
 impl Tracking {
     /// Looks at the world from this machine: proxies and mirror from `vars`, else the mirror of
-    /// apt. With `offline` every request fails; what the store remembers still answers.
+    /// apt; `hosts` says how registries are spoken to. With `offline` every request fails; what the
+    /// store remembers still answers.
     pub fn new(
         store: Arc<Store>,
         vars: &BTreeMap<String, String>,
         now: i64,
         offline: bool,
+        hosts: Vec<HostSettings>,
     ) -> Result<Self, String> {
         // Any number will do, as long as two machines do not pause in step.
         let seed = now.cast_unsigned() ^ (u64::from(std::process::id()) << 32);
         let http = HttpOptions { env: vars.clone(), offline, seed, ..HttpOptions::default() };
         let apt = PathBuf::from("/etc/apt");
-        Self::with(store, TrackOptions { env: vars.clone(), now, http, apt, keys: None })
+        let home = vars.get("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        let own = home.map(|home| home.join(".config/containers/certs.d"));
+        let shared = ["/etc/containers/certs.d", "/etc/docker/certs.d"].map(PathBuf::from);
+        let certificates = own.into_iter().chain(shared).collect();
+        let env = vars.clone();
+        let options = TrackOptions { env, now, http, apt, keys: None, hosts, certificates };
+        Self::with(store, options)
     }
 
     /// Looks at the world as told.
@@ -140,6 +162,7 @@ impl Tracking {
             repositories: references::Repositories::default(),
             registry: OnceLock::new(),
             on_download: RwLock::new(None),
+            uploads: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared), runtime: Some(runtime) })
     }
@@ -153,6 +176,17 @@ impl Tracking {
     pub fn downloaded(&self) -> u64 {
         let registry = self.shared.registry.get().and_then(|made| made.as_ref().ok());
         self.shared.client.downloaded() + registry.map_or(0, mabuild_registry::Client::received)
+    }
+
+    /// What registries said so far that they allow, the newest of each, by host.
+    pub fn limits(&self) -> Vec<HostLimit> {
+        let registry = self.shared.registry.get().and_then(|made| made.as_ref().ok());
+        let limits = registry.map(mabuild_registry::Client::limits).unwrap_or_default();
+        let told = limits.into_iter().map(|told| {
+            let RateLimit { host, limit, remaining, window, .. } = told;
+            HostLimit { host, limit, remaining, window }
+        });
+        told.collect()
     }
 
     /// Brings a pinned file into the store, from a path or an address, and gives its place there.
@@ -210,6 +244,19 @@ impl Tracking {
         let host = host.to_owned();
         let targets = targets.iter().map(|t| (*t).to_owned()).collect::<Vec<_>>();
         self.block(|shared| async move { emulator::emulators(&shared, &host, &targets).await })?
+    }
+
+    /// Runs something with the registry client of this run and waits for it.
+    pub fn with_registry<T, F>(
+        &self,
+        work: impl FnOnce(mabuild_registry::Client) -> F,
+    ) -> Result<T, FactError>
+    where
+        T: Send + 'static,
+        F: Future<Output = T> + Send + 'static,
+    {
+        let client = registry::client(&self.shared)?.clone();
+        self.block(|_| work(client))
     }
 
     /// Runs a question on the runtime and waits. Works on every thread, also one of another
@@ -305,6 +352,10 @@ impl Shared {
             }
         })
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Why a pinned package cannot be had.

@@ -51,6 +51,8 @@ impl World {
             http,
             apt: dir.path().join("apt"),
             keys: Some(keys.to_str().unwrap().to_owned()),
+            hosts: Vec::new(),
+            certificates: Vec::new(),
         };
         Self { dir, options }
     }

@@ -44,6 +44,7 @@ impl Json {
                 let fields = json!({"event": "node-ended", "node": node, "seconds": seconds});
                 joined(fields, self.end(end))
             }
+            Event::Warning { what } => json!({"event": "warning", "what": **what}),
             Event::Ended(summary) => json!({
                 "event": "ended", "built": summary.built, "rebased": summary.rebased, "kept": summary.kept,
                 "failed": summary.failed, "skipped": summary.skipped,

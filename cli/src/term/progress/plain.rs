@@ -35,6 +35,7 @@ impl Plain {
             Event::Started { nodes, kept } => {
                 Some(format!("{} of {nodes} nodes to look at", nodes - kept.min(nodes)))
             }
+            Event::Warning { what } => Some(format!("warning: {}", words::one_line(what))),
             Event::Download { what, done, total } => self.download(what, *done, *total),
             Event::NodeStarted { .. } | Event::Ended(_) => None,
             Event::Step { node, stage, number, of, text, cached } => {

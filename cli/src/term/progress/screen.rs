@@ -71,6 +71,9 @@ impl Screen {
             Event::Started { nodes, kept } => {
                 (self.total, self.done, self.started) = (*nodes, *kept, true);
             }
+            Event::Warning { what } => {
+                self.above.push(format!("warning: {}", words::one_line(what)));
+            }
             Event::Download { what, done, total } => self.download(what, *done, *total, now),
             Event::NodeStarted { node, expected } => {
                 let step = String::new();

@@ -22,7 +22,9 @@ use super::debian::{DebFile, archive_text};
 use super::layers::Layer;
 use super::{Native, Stop};
 use crate::exec::{Built, Fault, Knobs};
-use crate::facts::{AlpineArchive, AlpinePin, Archive, ArchiveKeys, PackagePin, PackageSet};
+use crate::facts::{
+    ALPINE_MIRROR, AlpineArchive, AlpinePin, Archive, ArchiveKeys, PackagePin, PackageSet,
+};
 use crate::key::{Key, Value, hash_fields};
 use crate::spec::BuildSpec;
 pub(super) use inner::{InstallReply, InstallRequest, install};
@@ -31,8 +33,6 @@ use scene::Memory;
 
 /// Version of the way a system is set up; part of its key.
 const FORMAT: i64 = 1;
-/// Where an image of Alpine's own packages gets more of them from.
-const PUBLIC: &str = "https://dl-cdn.alpinelinux.org/alpine";
 
 /// What apk wants to know of a system besides its packages.
 #[derive(Debug, Serialize, Deserialize)]
@@ -95,7 +95,7 @@ fn line(archive: &AlpineArchive) -> String {
     let AlpineArchive { uri, path, tag, keys: _ } = archive;
     let address = match uri {
         Some(uri) => uri.trim_end_matches('/').to_owned(),
-        None => format!("{PUBLIC}/{}", path.trim_matches('/')),
+        None => format!("{ALPINE_MIRROR}/{}", path.trim_matches('/')),
     };
     match tag {
         Some(tag) => format!("@{tag} {address}"),
@@ -158,6 +158,7 @@ impl Native {
         let mut run = self.apart(RunSpec::new("/", [""; 0]), platform)?;
         let emulated = run.emulator.is_some();
         let _slot = self.slots.take();
+        let share = self.machine.share();
         let job = self.job()?;
         run.env = vec![("PATH".to_owned(), script::PATH.to_owned())];
         let request = InstallRequest {
@@ -166,7 +167,7 @@ impl Native {
             system,
             run,
             date: spec.source_date,
-            threads: knobs.threads,
+            threads: share.threads(knobs.threads),
         };
         let progress = knobs.progress.clone();
         let output = Box::new(move |bytes: &[u8]| progress.output(bytes));

@@ -20,16 +20,16 @@ use serde::{Deserialize, Serialize};
 use super::base::Base;
 use super::inner::PackedReply;
 use super::layers::Layer;
-use super::{Native, Stop};
+use super::{Native, Stop, machine};
 use crate::exec::{Built, Fault, Knobs};
 use crate::facts::{Archive, ArchiveKeys, DebianPin, DebianVariant, PackagePin, PackageSet};
 use crate::key::{Key, Value, hash_fields};
-use crate::spec::{BuildSpec, DEFAULT_PATH};
+use crate::spec::BuildSpec;
 
 pub(super) use inner::{BootstrapReply, BootstrapRequest, bootstrap};
 
 /// Version of the way a system is set up; part of its key.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// Packages that are brought in at once.
 const FETCHES: usize = 8;
 
@@ -44,7 +44,7 @@ pub(super) struct DebFile {
 
 /// Variables of programs that set packages up, as all bootstraps have them: nobody is asked.
 pub(super) const VARIABLES: [(&str, &str); 6] = [
-    ("PATH", DEFAULT_PATH),
+    ("PATH", "/run/mabuild-bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
     ("HOME", "/root"),
     ("DEBIAN_FRONTEND", "noninteractive"),
     ("DEBCONF_NONINTERACTIVE_SEEN", "true"),
@@ -52,11 +52,16 @@ pub(super) const VARIABLES: [(&str, &str); 6] = [
     ("TZ", "UTC0"),
 ];
 
-/// Keeps services from being started while packages are set up.
-pub(super) fn no_services() -> Mount {
-    let bytes = apt::NO_SERVICES.into();
-    let source = Source::Content { bytes, mode: 0o755, uid: 0, gid: 0 };
-    Mount { source, target: "/usr/sbin/policy-rc.d".into(), read_only: true }
+/// Keeps services from being started while packages are set up, and scripts from waiting for the
+/// init of this machine to be started anew.
+pub(super) fn no_services() -> [Mount; 2] {
+    [("/usr/sbin/policy-rc.d", apt::NO_SERVICES), ("/run/mabuild-bin/ischroot", apt::NO_INIT)].map(
+        |(target, script)| {
+            let bytes = script.into();
+            let source = Source::Content { bytes, mode: 0o755, uid: 0, gid: 0 };
+            Mount { source, target: target.into(), read_only: true }
+        },
+    )
 }
 
 impl Native {
@@ -88,11 +93,12 @@ impl Native {
         let mut run = self.apart(RunSpec::new("/", [""; 0]), platform)?;
         let emulated = run.emulator.is_some();
         let _slot = self.slots.take();
+        let share = self.machine.share();
         let job = self.job()?;
         let arch = debian_arch(&platform.os, &platform.arch, platform.variant.as_deref());
         let arch = arch.ok_or_else(|| Fault::step(format!("Debian is not made for {platform}")))?;
         run.env = VARIABLES.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        run.mounts.push(no_services());
+        run.mounts.extend(no_services());
         let request = BootstrapRequest {
             job: job.path.clone(),
             packages,
@@ -101,7 +107,8 @@ impl Native {
             filter: apt::rules(pin).into_iter().map(str::to_owned).collect(),
             run,
             date: spec.source_date,
-            threads: knobs.threads,
+            threads: share.threads(knobs.threads),
+            memory: self.memory(),
             copy: self.copies(),
         };
         let progress = knobs.progress.clone();
@@ -136,6 +143,12 @@ impl Native {
         run.network = Network::None;
         run.min_free = Some(self.min_free());
         Ok(run)
+    }
+
+    /// Bytes of memory that a system may be set up in; none where it has to be on the disk.
+    fn memory(&self) -> Option<u64> {
+        // The jobs of a run may all begin at once.
+        machine::memory(self.jobs)
     }
 
     /// Takes the layer of a system that was set up into the store, with its date.
@@ -183,8 +196,8 @@ impl Native {
 
     /// A base that was made before, with its date.
     pub(super) fn kept_base(&self, key: &Key) -> Option<(Layer, i64)> {
+        let row = self.known_step(key)??;
         let date = self.store.memo("base-date", &key.hex())?.parse().ok()?;
-        let row = self.store.step(key)??;
         Some((Layer::of_row(&row)?, date))
     }
 
@@ -192,7 +205,9 @@ impl Native {
     pub(super) fn keep_date(&self, key: &Key, date: i64) -> Result<(), Fault> {
         self.store
             .put_memo("base-date", &key.hex(), &date.to_string())
-            .map_err(|e| Fault::environment(e.to_string()))
+            .map_err(|e| Fault::environment(e.to_string()))?;
+        self.supply.keep_step(key);
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use mabuild_oci::layer::{
     read_some,
 };
 use mabuild_oci::{Descriptor, Digest, chain_id};
+use rayon::prelude::*;
 
 use super::files::shown;
 use super::item::{Held, Item, Place};
@@ -70,9 +71,11 @@ impl Native {
         digests: &HashMap<Vec<u8>, ContentDigest>,
         options: &PackOptions,
     ) -> Result<Layer, Fault> {
+        let share = self.machine.share();
+        let options = PackOptions { threads: share.threads(options.threads), ..options.clone() };
         let layout = self.store.layout();
         let mut blob = layout.blob_writer().map_err(fault("cannot write a layer"))?;
-        let packed = pack(entries, options, &mut blob).map_err(fault("cannot make a layer"))?;
+        let packed = pack(entries, &options, &mut blob).map_err(fault("cannot make a layer"))?;
         unchanged(&packed.index, digests)?;
         blob.commit(Some(packed.digest)).map_err(fault("cannot store a layer"))?;
         let descriptor = Descriptor::new(packed.media_type, packed.digest, packed.size);
@@ -92,7 +95,24 @@ impl Native {
         index.map_err(|e| Fault::environment(format!("cannot read the layer {blob}: {e}")))
     }
 
+    /// Brings layers that are kept elsewhere.
+    pub(super) fn bring<'a>(
+        &self,
+        layers: impl IntoIterator<Item = &'a Layer>,
+    ) -> Result<(), Fault> {
+        let layout = self.store.layout();
+        let missing: Vec<&Layer> =
+            layers.into_iter().filter(|layer| !layout.has(&layer.descriptor.digest)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let blobs: Vec<Descriptor> = missing.iter().map(|l| l.descriptor.clone()).collect();
+        self.supply.bring_blobs(&blobs)?;
+        missing.par_iter().try_for_each(|layer| self.check_diff_id(layer))
+    }
+
     fn blob(&self, layer: &Layer) -> Result<File, Fault> {
+        self.bring([layer])?;
         let digest = &layer.descriptor.digest;
         let opened = self.store.layout().open_blob(digest);
         opened.map(|(blob, _)| blob).map_err(fault(&format!("cannot read the layer {digest}")))
@@ -121,6 +141,8 @@ impl Native {
             None => (0, FsView::new(Vec::new())),
         };
         let mut view = below;
+        let unread = layers.iter().skip(length);
+        self.bring(unread.filter(|l| self.store.index(&l.diff_id.to_string()).is_none()))?;
         for layer in layers.iter().skip(length) {
             view.push(self.layer_index(layer)?);
         }
@@ -285,6 +307,9 @@ impl Native {
         let what = format!("cannot read the image {manifest} in the store");
         let layout = self.store.layout();
         let digest = Digest::parse(manifest).map_err(fault(&what))?;
+        if !layout.has(&digest) {
+            self.supply.bring_image(manifest)?;
+        }
         let bytes = layout.read(&digest).map_err(fault(&what))?;
         let manifest = mabuild_oci::Manifest::from_bytes(&bytes).map_err(fault(&what))?;
         let bytes = layout.read(&manifest.config.digest).map_err(fault(&what))?;

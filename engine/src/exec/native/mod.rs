@@ -19,6 +19,7 @@ mod history;
 mod inner;
 mod item;
 mod layers;
+mod machine;
 mod mounts;
 mod packages;
 mod place;
@@ -81,7 +82,9 @@ pub struct Native {
     supply: Arc<dyn Supply>,
     host: Host,
     overlay: bool,
+    jobs: usize,
     slots: run::Slots,
+    machine: machine::Machine,
     /// Steps that ran in this run of the program.
     ran: Mutex<HashSet<Key>>,
     /// Merged views of chains of layers, the newest last.
@@ -115,7 +118,9 @@ impl Native {
             supply,
             host,
             overlay,
+            jobs,
             slots: run::Slots::new(jobs),
+            machine: machine::Machine::default(),
             ran: Mutex::default(),
             views: Mutex::default(),
         }

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::path::PathBuf;
 
+use mabuild_distro::debian::arch::debian_arch;
 use mabuild_distro::debian::deb::Deb;
-use mabuild_distro::debian::dpkg::Unpacked;
+use mabuild_distro::debian::dpkg::{Unpacked, extended_states};
 use mabuild_distro::debian::status;
 use mabuild_sandbox::RunSpec;
 
@@ -23,7 +24,7 @@ use crate::key::{Key, Value, hash_fields};
 use crate::spec::{self, Packages};
 
 /// Version of the way packages are installed; part of the key.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// Where Debian keeps its list of what is installed.
 const STATUS: &str = "var/lib/dpkg/status";
 
@@ -57,8 +58,9 @@ impl Build<'_> {
         // Equal steps of two images must run once.
         let guard = native.store.lock(&format!("step-{}", key.hex()));
         let _guard = guard.map_err(|e| Fault::environment(e.to_string()))?;
+        let known = native.known_step(&key);
         let date = native.store.memo("base-date", &key.hex()).and_then(|date| date.parse().ok());
-        if let (Some(row), Some(date)) = (native.store.step(&key), date) {
+        if let (Some(row), Some(date)) = (known, date) {
             tell(true);
             self.date = date;
             return Ok(match row.as_ref().and_then(Layer::of_row) {
@@ -66,9 +68,9 @@ impl Build<'_> {
                 None => Made::Unchanged { cached: true },
             });
         }
-        let set = match family {
+        let (set, known) = match family {
             Family::Debian => self.missing(&pin.set)?,
-            Family::Alpine => alpine::missing(self, &pin.set)?,
+            Family::Alpine => (alpine::missing(self, &pin.set)?, HashSet::new()),
         };
         if set.packages.is_empty() {
             tell(false);
@@ -83,7 +85,10 @@ impl Build<'_> {
             Family::Debian => {
                 let (unpacked, newest) = read(&debs)?;
                 offer(&debs, &folder)?;
-                let script = script::packages(&unpacked).map_err(Fault::upstream)?;
+                let arch = &self.stage.platform;
+                let arch = debian_arch(&arch.os, &arch.arch, arch.variant.as_deref());
+                let automatic = automatic(&unpacked, &pin.names, &known, arch.unwrap_or_default());
+                let script = script::packages(&unpacked, &automatic).map_err(Fault::upstream)?;
                 (debian_spec(script), newest)
             }
             Family::Alpine => {
@@ -129,18 +134,17 @@ impl Build<'_> {
             ("date", Value::Number(self.date)),
             ("clamp", self.spec.source_date.map_or(Value::Unset, Value::Number)),
         ];
-        if pin.family == Some(Family::Alpine) {
-            // apk notes what was asked for; dpkg does not.
-            fields.extend(pin.names.iter().map(|name| ("name", Value::Text(name))));
-        }
+        // Both package managers note what was asked for.
+        fields.extend(pin.names.iter().map(|name| ("name", Value::Text(name))));
         fields.extend(
             pin.set.packages.iter().map(|package| ("package", Value::Text(&package.sha256))),
         );
         hash_fields("packages", &fields)
     }
 
-    /// The packages that the image below has not, or in another version.
-    fn missing(&mut self, set: &PackageSet) -> Result<PackageSet, Fault> {
+    /// The packages that the image below has not, or in another version; and the names of those
+    /// that it has.
+    fn missing(&mut self, set: &PackageSet) -> Result<(PackageSet, HashSet<String>), Fault> {
         let view = self.view()?;
         let real = view.resolve(STATUS.as_bytes()).ok().map(|found| found.path);
         let read = |path: Vec<u8>| self.native.read_file(&self.layers, &view, &path);
@@ -167,7 +171,8 @@ impl Build<'_> {
             !installed.contains(&(&package.name, &package.version))
         };
         let packages = set.packages.iter().filter(lacks).cloned().collect();
-        Ok(PackageSet { packages, ..set.clone() })
+        let known = installed.iter().map(|(name, _)| (*name).to_owned()).collect();
+        Ok((PackageSet { packages, ..set.clone() }, known))
     }
 
     /// How a package manager runs.
@@ -178,11 +183,26 @@ impl Build<'_> {
     }
 }
 
+/// What apt is told of packages that are installed for others alone: those that were neither named
+/// nor there before.
+fn automatic(
+    packages: &[Unpacked],
+    named: &[String],
+    known: &HashSet<String>,
+    arch: &str,
+) -> String {
+    let asked: HashSet<&str> =
+        named.iter().filter_map(|name| name.split(['=', ':', '/']).next()).collect();
+    let names = packages.iter().map(Unpacked::name);
+    let new = names.filter(|name| !asked.contains(name) && !known.contains(*name));
+    extended_states(new, arch)
+}
+
 fn debian_spec(script: String) -> RunSpec {
     let mut spec = RunSpec::new("/", [""; 0]);
     script::put(&mut spec, script);
     spec.env = VARIABLES.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    spec.mounts.push(no_services());
+    spec.mounts.extend(no_services());
     spec
 }
 

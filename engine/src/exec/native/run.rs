@@ -18,6 +18,7 @@ use super::{Native, Stop, host_arch};
 use crate::exec::Fault;
 use crate::key::{Key, Value, hash_fields};
 use crate::spec::{self, Program, Run};
+use crate::store::StepRow;
 
 /// Bytes that a step leaves free on the disk of the store; one that takes more is ended before others
 /// of the machine suffer.
@@ -119,7 +120,10 @@ impl Build<'_> {
             .lock(&format!("step-{}", key.hex()))
             .map_err(|e| Fault::environment(e.to_string()))?;
         // A step that was asked to run anew runs once in a run of the program.
-        let known = native.store.step(&key).filter(|_| !self.knobs.fresh || native.ran(&key));
+        let known = match self.knobs.fresh && !native.ran(&key) {
+            true => None,
+            false => native.known_step(&key),
+        };
         if let Some(row) = known {
             tell(true);
             return Ok(match row.as_ref().and_then(Layer::of_row) {
@@ -148,7 +152,9 @@ impl Build<'_> {
         drop(mounts);
         let Some(how) = reply.exit.failure() else {
             native.note(&key);
-            return Ok(match native.keep(&key, reply.packed.as_ref(), &job.path)? {
+            let layer = native.keep(&key, reply.packed.as_ref(), &job.path)?;
+            native.supply.keep_step(&key);
+            return Ok(match layer {
                 Some(layer) => Made::Layer { layer: Box::new(layer), cached: false },
                 None => Made::Unchanged { cached: false },
             });
@@ -169,6 +175,7 @@ impl Build<'_> {
         let (trees, unpack_seconds) = native.trees(&self.layers, self.knobs)?;
         self.built.phases.unpack += unpack_seconds;
         let _slot = native.slots.take();
+        let share = native.machine.share();
         tell(false);
         let emulated = work.run.emulator.is_some();
         let request = RunRequest {
@@ -178,7 +185,7 @@ impl Build<'_> {
             mounts: work.mounts,
             owner: work.owner,
             clamp_mtime: work.date,
-            threads: self.knobs.threads,
+            threads: share.threads(self.knobs.threads),
             copy: native.copies(),
             keep: true,
             installs: work.installs,
@@ -290,6 +297,12 @@ impl Native {
         let layer = Layer { diff_id, descriptor };
         store.put_step(key, &Some(layer.row())).map_err(|e| unkept(&e))?;
         Ok(Some(layer))
+    }
+
+    /// The layer that a step left here, or elsewhere: the inner value is none when it left none.
+    pub(super) fn known_step(&self, key: &Key) -> Option<Option<StepRow>> {
+        let here = || self.store.step(key);
+        here().or_else(|| self.supply.recall_step(key).then(here).flatten())
     }
 
     /// A new folder of the store for one step.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use mabuild_lang::platform::Platform;
 use mabuild_lang::source::{FileId, Span};
+use mabuild_oci::Descriptor;
 use mabuild_oci::layer::tree_index::{NodeKind, Origin};
 use mabuild_oci::layer::{Compression, Entry, EntryKind, FsView, PackOptions, pack};
 use mabuild_sandbox::{CancelHandle, Host};
@@ -15,6 +16,7 @@ use super::layers::Layer;
 use super::{Native, Stop, stages};
 use crate::exec::{Fault, Knobs, Private, Progress, StepAt, Supply};
 use crate::facts::{Archive, ContextAsk, FilesAsk, PackagePin};
+use crate::key::Key;
 use crate::spec::{BuildSpec, Built, Copy, Image, Input, Op, Settings, Source, Spec, Stage, Step};
 use crate::store::Store;
 use crate::track::{HttpOptions, TrackOptions, Tracking, find_facts};
@@ -23,6 +25,20 @@ use crate::track::{HttpOptions, TrackOptions, Tracking, find_facts};
 struct Nobody;
 
 impl Supply for Nobody {
+    fn bring_image(&self, _: &str) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn recall_step(&self, _: &Key) -> bool {
+        false
+    }
+
+    fn keep_step(&self, _: &Key) {}
+
+    fn bring_blobs(&self, _: &[Descriptor]) -> Result<(), Fault> {
+        Ok(())
+    }
+
     fn package(&self, _: &Archive, _: &PackagePin) -> Result<PathBuf, Fault> {
         Err(Fault::step("no packages here"))
     }
@@ -83,6 +99,8 @@ impl World {
             http: HttpOptions { offline: true, ..HttpOptions::default() },
             apt: PathBuf::from("/nonexistent"),
             keys: None,
+            hosts: Vec::new(),
+            certificates: Vec::new(),
         };
         Tracking::with(self.store.clone(), options).unwrap()
     }

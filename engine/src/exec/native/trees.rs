@@ -45,10 +45,16 @@ impl Native {
         let mut diff_ids = Vec::new();
         let mut trees: Vec<PathBuf> = Vec::new();
         let mut below: Vec<PathBuf> = Vec::new();
+        let mut wanted = Vec::with_capacity(layers.len());
         for layer in layers {
             diff_ids.push(layer.diff_id);
             let chain = chain_id(&diff_ids).to_string();
             let tree = self.store.tree_path(&mode, &chain);
+            wanted.push((layer, chain, tree));
+        }
+        let is_missing = |tree: &Path| !tree.join("done").exists();
+        self.bring(wanted.iter().filter(|(.., tree)| is_missing(tree)).map(|(layer, ..)| *layer))?;
+        for (layer, chain, tree) in wanted {
             if !tree.join("done").exists() {
                 // Another run may be unpacking the same layer.
                 let _guard = self

@@ -2,8 +2,9 @@
 //! are to be made of, and of others what they were when they were last built.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use mabuild_oci::{Digest, ImageConfig, Manifest};
+use mabuild_oci::Digest;
 
 use super::{Drafts, Telling, lock};
 use crate::facts::{DebianVariant, Distro, Family, ImageFacts, Installed, PackageSet, Pin};
@@ -35,6 +36,7 @@ impl Below for Guess<'_> {
             return None;
         }
         match (self.known)(node) {
+            Some(digest) if self.drafts.is_far(&digest) => None,
             Some(digest) => Some(self.drafts.distro(&digest, node)),
             None => self.drafts.foretell(node),
         }
@@ -48,11 +50,20 @@ impl Drafts {
         self.store.last_digest(&self.project, &name).map(Into::into)
     }
 
-    /// What is known of an image in the store.
+    /// Whether an image is not in the store, and is fetched for no plan: its lock says what stands
+    /// on it.
+    fn is_far(&self, manifest: &str) -> bool {
+        let absent = Digest::parse(manifest).is_ok_and(|d| !self.store.layout().has(&d));
+        absent && !self.running.load(Ordering::SeqCst)
+    }
+
+    /// What is known of an image, in the store or elsewhere.
     fn image(&self, digest: &Arc<str>) -> Option<Arc<ImageFacts>> {
         if let Some(known) = lock(&self.images).get(digest) {
             return Some(known.clone());
         }
+        // Whoever builds on it says what is wrong.
+        let _brought = self.tracking.bring_image(digest);
         let facts = Arc::new(read(&self.store, digest)?);
         lock(&self.images).insert(digest.clone(), facts.clone());
         Some(facts)
@@ -177,9 +188,7 @@ fn installed(below: &Arc<Distro>, spec: &DraftSpec) -> Arc<Distro> {
 }
 
 fn read(store: &Store, digest: &str) -> Option<ImageFacts> {
-    let layout = store.layout();
-    let manifest = Manifest::from_bytes(&layout.read(&Digest::parse(digest).ok()?).ok()?).ok()?;
-    let config = ImageConfig::from_bytes(&layout.read(&manifest.config.digest).ok()?).ok()?;
+    let (_, config) = store.image(&Digest::parse(digest).ok()?).ok()?;
     let env = config.config.env.iter().map(|line| {
         let (name, value) = line.split_once('=').unwrap_or((line, ""));
         (name.to_owned(), value.to_owned())

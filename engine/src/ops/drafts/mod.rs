@@ -6,6 +6,7 @@ mod below;
 mod locking;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mabuild_lang::source::Span;
@@ -44,6 +45,8 @@ pub(super) struct Drafts {
     foretold: Mutex<HashMap<NodeId, Option<Telling>>>,
     /// What is fetched and neither fixed by its file nor by the lock.
     open: Mutex<Vec<(NodeId, FilesAsk)>>,
+    /// Whether nodes are built, so that what they stand on is fetched to be looked at.
+    running: AtomicBool,
     /// Nodes whose spec may not be known.
     doubtful: HashSet<NodeId>,
 }
@@ -80,6 +83,7 @@ impl Drafts {
             distros: Mutex::default(),
             foretold: Mutex::default(),
             open: Mutex::default(),
+            running: AtomicBool::new(false),
             doubtful: HashSet::new(),
         };
         let mut asks = Asks::of(&drafts, selection);
@@ -187,6 +191,11 @@ impl Drafts {
             lock(&self.facts).extend(found);
         }
         lock(&self.facts).files(ask)
+    }
+
+    /// From now on nodes are built.
+    pub fn begin(&self) {
+        self.running.store(true, Ordering::SeqCst);
     }
 
     /// What the run uses the lock for, and what it added.

@@ -3,6 +3,7 @@
 //! What may be tried again (resets, stalls, truncated bodies, 408, 429, 5xx) is, with growing
 //! pauses; what may not (other 4xx, refused certificates) fails at once.
 
+mod certificates;
 mod download;
 mod error;
 mod head;
@@ -24,6 +25,7 @@ use reqwest::header::{
 use reqwest::{Method, NoProxy, Proxy, Response, StatusCode, Url};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub(crate) use certificates::Certificates;
 pub(crate) use download::{Downloaded, Expected, Progress};
 pub use error::FetchError;
 use error::Trouble;

@@ -31,6 +31,7 @@ use memory::Current;
 use noted::remembered;
 use once::Once;
 pub(super) use published::published;
+pub(super) use registry::{over_budget, registry_of};
 
 /// A pin that is being found out.
 type Answer<'a> = Pinned<Box<dyn Future<Output = Result<Pin, FactError>> + Send + 'a>>;

@@ -5,6 +5,8 @@
 //! its digest. Of what is asked, only the digest of the tag is asked in a run without news, which
 //! registries do not count as a pull.
 
+mod budget;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use std::sync::Arc;
 use mabuild_lang::reference;
 use mabuild_oci::{Digest, Platform};
 use mabuild_registry::Reference;
+
+pub(in crate::track) use budget::{over_budget, registry_of};
 
 use super::{Answer, Tracker};
 use crate::facts::{FactError, Pin, VERSION};
@@ -44,8 +48,7 @@ impl Tracker for Registry {
             let whole = registry::read(&reference)?;
             let digest = meant(shared, &whole, &reference).await?;
             let note = format!("{digest} {}", self.platform);
-            let known = shared.store.memo(PLATFORMS, &note);
-            let manifest = match known.and_then(|text| Digest::parse(&text).ok()) {
+            let manifest = match digest_of(shared, PLATFORMS, &note) {
                 Some(manifest) => manifest,
                 None => {
                     let platform = platform(&self.platform)?;
@@ -114,9 +117,7 @@ async fn meant(
     if let Some(digest) = whole.digest {
         return Ok(digest);
     }
-    let known = shared.store.memo(TAGS, reference);
-    let known = known.and_then(|text| Digest::parse(&text).ok());
-    match known {
+    match digest_of(shared, TAGS, reference) {
         Some(digest) if shared.client.is_offline() => Ok(digest),
         known => {
             let digest = registry::client(shared)?.digest_since(whole, known).await?;
@@ -126,6 +127,21 @@ async fn meant(
             Ok(digest)
         }
     }
+}
+
+/// What an image meant last has for a platform, where it was looked at.
+fn remembered(
+    shared: &Shared,
+    image: &Reference,
+    reference: &str,
+    platform: &str,
+) -> Option<Digest> {
+    let digest = image.digest.or_else(|| digest_of(shared, TAGS, reference))?;
+    digest_of(shared, PLATFORMS, &format!("{digest} {platform}"))
+}
+
+fn digest_of(shared: &Shared, kind: &str, name: &str) -> Option<Digest> {
+    Digest::parse(&shared.store.memo(kind, name)?).ok()
 }
 
 /// Reads a platform in normal form.

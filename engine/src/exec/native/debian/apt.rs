@@ -2,13 +2,12 @@
 
 use std::fmt::Write;
 
-use crate::facts::{Archive, ArchiveKeys, DebianArchive, DebianPin, DebianVariant, Trim};
+use crate::facts::{
+    Archive, ArchiveKeys, DEBIAN_MIRROR, DEBIAN_SECURITY_MIRROR, DebianArchive, DebianPin,
+    DebianVariant, Trim,
+};
 
-/// Where Debian's own archive is for everybody.
-const MAIN: &str = "http://ftp.debian.org/debian";
-/// Where its security updates are.
-const SECURITY: &str = "http://security.debian.org/debian-security";
-/// What signs both.
+/// What signs Debian's own archives.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// What is left out of documentation.
@@ -98,7 +97,11 @@ struct Stanza<'a> {
 
 impl<'a> Stanza<'a> {
     fn of(archive: &'a DebianArchive, has_keyring: bool) -> Self {
-        let own = if archive.suite.ends_with("-security") { SECURITY } else { MAIN };
+        let own = if archive.suite.ends_with("-security") {
+            DEBIAN_SECURITY_MIRROR
+        } else {
+            DEBIAN_MIRROR
+        };
         let signed_by = match &archive.keys {
             ArchiveKeys::Distribution if has_keyring => KEYRING.to_owned(),
             ArchiveKeys::Given(keys) => {
@@ -155,6 +158,10 @@ const MINIDEB: [(&str, u32, &str); 7] = [
 
 /// Keeps services from being started: the answer that invoke-rc.d(8) takes for "not allowed".
 pub(super) const NO_SERVICES: &str = "#!/bin/sh\nexit 101\n";
+
+/// Says that the system is in a chroot: the C library then does not have init start anew, and does
+/// not wait a second for it.
+pub(super) const NO_INIT: &str = "#!/bin/sh\nexit 0\n";
 
 /// Installs the named packages and leaves no list behind; a mirror may be out of reach for a moment.
 const INSTALL_PACKAGES: &str = "#!/bin/sh
@@ -222,8 +229,8 @@ mod tests {
         assert_eq!(
             text(&files, "etc/apt/sources.list.d/debian.sources"),
             format!(
-                "Types: deb\nURIs: {MAIN}\nSuites: bookworm bookworm-updates\nComponents: main\n{by}\n\n\
-                 Types: deb\nURIs: {SECURITY}\nSuites: bookworm-security\nComponents: main\n{by}\n\n\
+                "Types: deb\nURIs: {DEBIAN_MIRROR}\nSuites: bookworm bookworm-updates\nComponents: main\n{by}\n\n\
+                 Types: deb\nURIs: {DEBIAN_SECURITY_MIRROR}\nSuites: bookworm-security\nComponents: main\n{by}\n\n\
                  Types: deb\nURIs: https://apt.example.org/x\nSuites: stable\nComponents: main\n\
                  Signed-By: /etc/apt/keyrings/x.asc\n"
             )

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use mabuild_distro::debian::dpkg::{Filter, Unpacked, unpacking};
+use mabuild_distro::debian::dpkg::{Filter, Unpacked, automatic, extended_states, unpacking};
 use mabuild_oci::layer::{
     ApplyOptions, DiffOptions, Entry, EntryKind, Limits, OwnerTable, apply, diff_trees,
 };
 use mabuild_sandbox::inside::Context;
-use mabuild_sandbox::{Exit, Mount, OwnerEmulation, RunSpec, Source, remove_tree};
+use mabuild_sandbox::{Exit, MinFree, Mount, OwnerEmulation, RunSpec, Source, remove_tree};
 use serde::{Deserialize, Serialize};
 
 use super::clean::clean;
@@ -19,6 +19,11 @@ use super::{DebFile, script};
 use crate::exec::native::inner::{
     ExitReply, PackedReply, failed, make_dir, owner_mode, pack_changes,
 };
+
+/// What is taken for the size of packages that are unpacked, with what is added to them, as a
+/// multiple of their files: xz makes of a Debian system a fourth to a fifth of its size, and it is
+/// there twice for a moment.
+const UNPACKED: u64 = 16;
 
 /// Sets a system up.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,6 +42,8 @@ pub(in crate::exec::native) struct BootstrapRequest {
     /// The date that is given from outside.
     pub date: Option<i64>,
     pub threads: usize,
+    /// Bytes of memory that it may be set up in; none to do it on the disk.
+    pub memory: Option<u64>,
     /// Whether there is no overlayfs.
     pub copy: bool,
 }
@@ -55,7 +62,7 @@ pub(in crate::exec::native) struct BootstrapReply {
     pub pack_seconds: f64,
 }
 
-/// Folders of a job.
+/// Folders that a system is set up in.
 struct Folders {
     /// Nothing is in it.
     empty: PathBuf,
@@ -63,6 +70,19 @@ struct Folders {
     upper: PathBuf,
     work: PathBuf,
     merged: PathBuf,
+    /// Whether they are in memory, and how much of it must stay free.
+    memory: Option<MinFree>,
+}
+
+impl Folders {
+    fn below(path: &Path, memory: Option<MinFree>) -> Result<Self, String> {
+        let [empty, upper, work, merged] =
+            ["empty", "upper", "work", "merged"].map(|name| path.join(name));
+        for dir in [&empty, &upper, &work, &merged] {
+            make_dir(dir)?;
+        }
+        Ok(Self { empty, upper, work, merged, memory })
+    }
 }
 
 /// The handler.
@@ -70,32 +90,61 @@ pub(in crate::exec::native) fn bootstrap(
     request: BootstrapRequest,
     context: &mut Context,
 ) -> Result<BootstrapReply, String> {
-    let job = &request.job;
-    let folders = Folders {
-        empty: job.join("empty"),
-        upper: job.join("upper"),
-        work: job.join("work"),
-        merged: job.join("merged"),
-    };
-    let Folders { empty, upper, work, merged } = &folders;
-    for dir in [empty, upper, work, merged] {
-        make_dir(dir)?;
+    if let Some(reply) = in_memory(&request, context)? {
+        return Ok(reply);
     }
+    let folders = Folders::below(&request.job, None)?;
+    let reply = attempt(&request, &request.job, &folders, context)?;
+    for dir in [&folders.empty, &folders.upper, &folders.work, &folders.merged] {
+        remove_tree(dir).map_err(failed("remove", dir))?;
+    }
+    Ok(reply)
+}
+
+/// Sets a system up in memory: dpkg and scripts write many small files, and none of them is needed
+/// once the layer is made. None where that cannot be, or did not go well: on the disk there is more
+/// room.
+fn in_memory(
+    request: &BootstrapRequest,
+    context: &mut Context,
+) -> Result<Option<BootstrapReply>, String> {
+    let packed: u64 = request.packages.iter().map(|package| package.size).sum();
+    let Some(bytes) = request.memory.filter(|bytes| packed.saturating_mul(UNPACKED) <= *bytes)
+    else {
+        return Ok(None);
+    };
+    let place = request.job.join("memory");
+    make_dir(&place)?;
+    if context.memory(&place, bytes).is_err() {
+        return Ok(None);
+    }
+    let spare = MinFree { path: place.clone(), bytes: bytes / 4 };
+    let reply = Folders::below(&place, Some(spare))
+        .and_then(|folders| attempt(request, &place, &folders, context));
+    context.unmount(&place)?;
+    Ok(reply.ok().filter(|reply| reply.problem.is_none()))
+}
+
+/// Unpacks a system and sets it up.
+fn attempt(
+    request: &BootstrapRequest,
+    spool: &Path,
+    folders: &Folders,
+    context: &mut Context,
+) -> Result<BootstrapReply, String> {
     let mut reply = BootstrapReply::default();
     let begun = Instant::now();
-    match plan(&request) {
+    match plan(request, spool) {
         Ok(plan) => {
             reply.date = plan.date;
+            let upper = &folders.upper;
             let options = ApplyOptions { owners: owner_mode(context), limits: Limits::default() };
             let stats = apply(&plan.entries, upper, &options)
                 .map_err(failed("unpack the packages in", upper))?;
             reply.unpack_seconds = begun.elapsed().as_secs_f64();
-            set_up(&request, &folders, (plan, stats.owners), context, &mut reply)?;
+            set_up(request, folders, (plan, stats.owners), context, &mut reply)?;
         }
         Err(problem) => reply.problem = Some(problem),
-    }
-    for dir in [empty, upper, work, merged] {
-        remove_tree(dir).map_err(failed("remove", dir))?;
     }
     Ok(reply)
 }
@@ -108,9 +157,12 @@ fn set_up(
     context: &mut Context,
     reply: &mut BootstrapReply,
 ) -> Result<(), String> {
-    let Folders { empty, upper, work, merged } = folders;
+    let Folders { empty, upper, work, merged, memory } = folders;
+    let Plan { entries, script, late, date } = plan;
+    // What was unpacked lies in the system now; its contents take as much again.
+    drop(entries);
     let begun = Instant::now();
-    if request.copy {
+    if request.copy || memory.is_some() {
         rustix::mount::mount_bind(upper, merged).map_err(failed("show", upper))?;
     } else {
         // An overlay, since its changes need not reach the disk: dpkg waits for that all the time.
@@ -118,12 +170,15 @@ fn set_up(
     }
     let mut run = request.run.clone();
     run.root.clone_from(merged);
-    script::put(&mut run, plan.script);
-    run.env.push(("SOURCE_DATE_EPOCH".to_owned(), plan.date.to_string()));
+    script::put(&mut run, script);
+    run.env.push(("SOURCE_DATE_EPOCH".to_owned(), date.to_string()));
+    if let Some(spare) = memory {
+        run.min_free = Some(spare.clone());
+    }
     if context.has_single_id() {
         run.owners = OwnerEmulation::Record { uid: 0, gid: 0 };
     }
-    for (name, path) in plan.late {
+    for (name, path) in late {
         let target = Path::new(script::LATE).join(name);
         run.mounts.push(Mount { source: Source::Path(path), target, read_only: true });
     }
@@ -135,8 +190,8 @@ fn set_up(
         table.extend(result.side_owners);
         let options = DiffOptions { owners: owner_mode(context), table, new_owner: (0, 0) };
         let entries = diff_trees(empty, upper, &options).map_err(failed("read", upper))?;
-        let entries = trimmed(clean(entries, plan.date)?, &filter(&request.filter));
-        reply.packed = pack_changes(&request.job, entries, plan.date, request.threads)?;
+        let entries = trimmed(clean(entries, date)?, &filter(&request.filter));
+        reply.packed = pack_changes(&request.job, entries, date, request.threads)?;
     }
     reply.exit = Some(result.exit.into());
     reply.pack_seconds = begun.elapsed().as_secs_f64();
@@ -158,9 +213,9 @@ struct Plan {
     date: i64,
 }
 
-/// Reads the packages; what fails here is their fault.
-fn plan(request: &BootstrapRequest) -> Result<Plan, String> {
-    let packages = unpack::read(&request.packages, &request.job, request.threads)?;
+/// Reads the packages, their contents into unnamed files in `spool`; what fails here is their fault.
+fn plan(request: &BootstrapRequest, spool: &Path) -> Result<Plan, String> {
+    let packages = unpack::read(&request.packages, spool, request.threads)?;
     let date = request.date.unwrap_or_else(|| unpack::newest(&packages));
     let unpacked: Vec<Unpacked> = packages.iter().map(|package| package.unpacked.clone()).collect();
     let order = unpacking(&unpacked);
@@ -177,9 +232,15 @@ fn plan(request: &BootstrapRequest) -> Result<Plan, String> {
             Entry::file(path, file.data.clone()).with_mode(file.mode).with_mtime(date)
         })
     });
+    let has_apt = unpacked.iter().any(|package| package.name() == "apt");
+    let automatic = has_apt.then(|| {
+        let names = automatic(&unpacked).into_iter().filter_map(|at| unpacked.get(at));
+        let text = extended_states(names.map(Unpacked::name), &request.arch);
+        (script::AUTOMATIC.to_owned(), 0o644, text.into_bytes())
+    });
     let early = packages.into_iter().enumerate().filter(|(at, _)| !late.contains(at));
     let early = early.map(|(_, package)| package).collect();
-    let config = request.config.iter().map(|(path, mode, bytes)| {
+    let config = request.config.iter().chain(&automatic).map(|(path, mode, bytes)| {
         Entry::file(path.as_str(), bytes.clone()).with_mode(*mode).with_mtime(date)
     });
     let filter = filter(&request.filter);

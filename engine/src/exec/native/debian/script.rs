@@ -11,6 +11,9 @@ pub(in crate::exec::native) const LATE: &str = "/run/mabuild-packages";
 /// Where dpkg has the control files of the package that it unpacks.
 const CONTROL: &str = "var/lib/dpkg/tmp.ci";
 
+/// Where apt keeps which packages nobody asked for.
+pub(super) const AUTOMATIC: &str = "var/lib/apt/extended_states";
+
 /// Where the script is shown.
 const SCRIPT: &str = "/run/mabuild-setup";
 
@@ -60,13 +63,22 @@ fn install(names: &[String], rounds: &[Round], folder: &str) -> String {
     out
 }
 
-/// The script that installs packages in an image that has dpkg.
+/// The script that installs packages in an image that has dpkg; `automatic` are lines of
+/// `extended_states` for those that nobody asked for.
 ///
 /// # Errors
 /// As [`script`].
-pub(in crate::exec::native) fn packages(packages: &[Unpacked]) -> Result<String, String> {
+pub(in crate::exec::native) fn packages(
+    packages: &[Unpacked],
+    automatic: &str,
+) -> Result<String, String> {
     let order = install(&names(packages)?, &rounds(packages), LATE);
-    Ok(format!("set -e\n{order}dpkg {UNATTENDED} --configure --pending\n"))
+    let mut out = format!("set -e\n{order}dpkg {UNATTENDED} --configure --pending\n");
+    if !automatic.is_empty() {
+        let _ =
+            write!(out, "[ ! -d /var/lib/apt ] || cat >> /{AUTOMATIC} <<'END'\n{automatic}END\n");
+    }
+    Ok(out)
 }
 
 /// Where a package's control files wait for its `preinst` to run; by its place in the list.
@@ -133,7 +145,7 @@ mod tests {
 
     #[test]
     fn what_is_pre_depended_on_is_configured_first() {
-        let script = packages(&[package("app", "lib"), package("lib", "")]).unwrap();
+        let script = packages(&[package("app", "lib"), package("lib", "")], "A: 1\n\n").unwrap();
         let lines: Vec<String> = script.lines().map(|line| line.replace(UNATTENDED, "-")).collect();
         assert_eq!(
             lines,
@@ -143,13 +155,17 @@ mod tests {
                 "dpkg - --configure lib",
                 "dpkg - --unpack /run/mabuild-packages/0.deb",
                 "dpkg - --configure --pending",
+                "[ ! -d /var/lib/apt ] || cat >> /var/lib/apt/extended_states <<'END'",
+                "A: 1",
+                "",
+                "END",
             ]
         );
     }
 
     #[test]
     fn a_name_that_the_shell_would_read_is_refused() {
-        assert!(packages(&[package("a;reboot", "")]).is_err());
+        assert!(packages(&[package("a;reboot", "")], "").is_err());
         assert!(script(&[package("$(x)", "")], &Unpacking::default()).is_err());
     }
 }

@@ -200,3 +200,75 @@ fn ages_of_images_come_from_their_configurations() {
     assert_eq!(world.run().published(&ask, &old), Some(1_714_557_600));
     assert_eq!(server.requests().len(), before);
 }
+
+#[test]
+fn a_budget_that_cannot_do_is_told_before_anything_is_asked() {
+    let mut world = World::new();
+    let images = Arc::new(Mutex::new(Images::default()));
+    for tag in ["1.0", "1.1", "1.2"] {
+        images.lock().unwrap().tag(tag, Some(tag));
+    }
+    let server = registry(&images);
+    let budget = |world: &mut World, requests: u64, mirrors: &[&str]| {
+        world.options.hosts = vec![HostSettings {
+            host: server.address.strip_prefix("http://").unwrap().to_owned(),
+            mirrors: mirrors.iter().map(|mirror| (*mirror).to_owned()).collect(),
+            max_requests: Some(requests),
+            ..HostSettings::default()
+        }];
+    };
+    let asks: Vec<UpstreamAsk> = ["1.0", "1.1", "1.2"]
+        .iter()
+        .flat_map(|tag| PLATFORMS.map(|platform| image(&server, tag, None, platform)))
+        .collect();
+    let answers = |world: &World| {
+        let facts = find_facts(&world.run(), vec![], asks.clone());
+        let failed: Vec<String> =
+            asks.iter().filter_map(|ask| Some(facts.upstream(ask).err()?.message)).collect();
+        failed
+    };
+    // Each tag, and its index.
+    budget(&mut world, 5, &[]);
+    let failed = answers(&world);
+    assert_eq!(failed.len(), asks.len());
+    assert!(failed[0].contains("would have to be asked for 6 things"), "{}", failed[0]);
+    assert!(failed[0].contains("`max-requests` allows 5"), "{}", failed[0]);
+    assert_eq!(server.requests().len(), 0);
+    budget(&mut world, 6, &[]);
+    assert_eq!(answers(&world), [""; 0]);
+    // What indexes have is known now: half of it is enough.
+    budget(&mut world, 3, &[]);
+    assert_eq!(answers(&world), [""; 0]);
+    budget(&mut world, 2, &[]);
+    assert!(answers(&world)[0].contains("would have to be asked for 3 things"));
+    assert_eq!(server.requests().len(), 9);
+    // Nobody knows how much of it mirrors have.
+    budget(&mut world, 2, &["127.0.0.1:1"]);
+    assert!(answers(&world).iter().all(|told| !told.contains("have to be asked")));
+    // A list of tags is a request too, also where many platforms follow it.
+    budget(&mut world, 0, &[]);
+    let follow = image(&server, "{{version}}", Some("1.*"), "linux/amd64");
+    let error = world.pin(&follow).unwrap_err();
+    assert!(error.contains("would have to be asked for 1 things"), "{error}");
+}
+
+#[test]
+fn limits_that_a_registry_tells_are_kept() {
+    let world = World::new();
+    let images = Arc::new(Mutex::new(Images::default()));
+    images.lock().unwrap().tag("1", None);
+    let server = Server::start(move |request| {
+        let reply = images.lock().unwrap().reply(request);
+        reply.with("ratelimit-limit", "100;w=21600").with("ratelimit-remaining", "87;w=21600")
+    });
+    let run = world.run();
+    assert_eq!(run.limits(), []);
+    pin(&run, &image(&server, "1", None, "linux/amd64")).unwrap();
+    let wanted = HostLimit {
+        host: server.address.strip_prefix("http://").unwrap().to_owned(),
+        limit: 100,
+        remaining: 87,
+        window: Some(Duration::from_secs(21600)),
+    };
+    assert_eq!(run.limits(), [wanted]);
+}

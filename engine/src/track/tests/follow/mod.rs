@@ -35,7 +35,9 @@ impl World {
             HttpOptions { pause: Duration::from_millis(1), attempts: 2, ..HttpOptions::default() };
         let apt = dir.path().join("apt");
         let env = BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap())]);
-        Self { dir, options: TrackOptions { env, now: NOW, http, apt, keys: None } }
+        let (hosts, certificates) = (Vec::new(), Vec::new());
+        let options = TrackOptions { env, now: NOW, http, apt, keys: None, hosts, certificates };
+        Self { dir, options }
     }
 
     fn put(&self, name: &str, bytes: impl AsRef<[u8]>) -> String {

@@ -11,13 +11,11 @@ use mabuild_oci::Digest;
 use serde::{Deserialize, Serialize};
 
 use super::super::memory;
-use crate::facts::{AlpineArchive, ArchiveKeys, FactError};
+use crate::facts::{ALPINE_MIRROR, AlpineArchive, ArchiveKeys, FactError};
 use crate::track::http::{FetchError, mask};
 use crate::track::local::blocking;
 use crate::track::{Shared, doubtful, keys, wrong};
 
-/// Where packages come from when neither the file nor the machine says anything.
-const DEFAULT_MIRROR: &str = "https://dl-cdn.alpinelinux.org/alpine";
 /// The largest index that is read, in bytes; the largest of Alpine has some three million.
 const LARGEST: u64 = 64 << 20;
 /// Form of the notes of indexes.
@@ -106,7 +104,7 @@ fn base(shared: &Shared, archive: &AlpineArchive) -> String {
     if let Some(uri) = uri {
         return uri.trim_end_matches('/').to_owned();
     }
-    let mirror = shared.env("ALPINE_MIRROR").unwrap_or(DEFAULT_MIRROR);
+    let mirror = shared.env("ALPINE_MIRROR").unwrap_or(ALPINE_MIRROR);
     format!("{}/{}", mirror.trim_end_matches('/'), path.trim_matches('/'))
 }
 

@@ -7,15 +7,10 @@ use mabuild_distro::debian::Keyring;
 use mabuild_distro::debian::sources::{mirror_for, security_mirror_for};
 use mabuild_oci::Digest;
 
-use crate::facts::{ArchiveKeys, DebianArchive, FactError};
+use crate::facts::{ArchiveKeys, DEBIAN_MIRROR, DEBIAN_SECURITY_MIRROR, DebianArchive, FactError};
 use crate::track::http::mask;
 use crate::track::local::blocking;
 use crate::track::{Shared, keys, wrong};
-
-/// Where packages come from when neither the file nor the machine says anything.
-const DEFAULT_MIRROR: &str = "http://ftp.debian.org/debian";
-/// The same for updates of security.
-const DEFAULT_SECURITY: &str = "http://security.debian.org/debian-security";
 
 /// A suite of a mirror, with the keys that may sign it.
 pub(super) struct Archive {
@@ -98,10 +93,9 @@ pub(super) fn mirror<'a>(shared: &'a Shared, archive: &'a DebianArchive) -> Cow<
         }
     }
     match security {
-        Some(base) => {
-            security_mirror_for(shared.sources(), base).map_or(DEFAULT_SECURITY.into(), Into::into)
-        }
-        None => mirror_for(shared.sources(), suite).map_or(DEFAULT_MIRROR.into(), Into::into),
+        Some(base) => security_mirror_for(shared.sources(), base)
+            .map_or(DEBIAN_SECURITY_MIRROR.into(), Into::into),
+        None => mirror_for(shared.sources(), suite).map_or(DEBIAN_MIRROR.into(), Into::into),
     }
 }
 

@@ -1,12 +1,27 @@
-//! `image ls`, `image inspect`.
+//! Looking into images of the store and of registries: a verb a file, and what they share.
+
+mod diff;
+mod files;
+mod inspect;
+mod published;
+pub(super) mod reader;
+mod tree;
 
 use std::path::Path;
 
 use mabuild_oci::{Descriptor, Digest, ImageConfig, Index, Layout, Manifest};
-use serde_json::Value;
 
 use super::{ErrorKind, OpError};
 use crate::store::Store;
+pub use diff::{
+    ConfigChange, DiffRequest, Difference, FileChange, PlatformDiff, Side, Weight, diff,
+};
+pub use files::{FileRow, Files, files};
+pub use inspect::{Inspection, inspect};
+pub use published::{PublishedRow, Standing, published};
+pub use reader::ReadRequest;
+pub(super) use reader::Reader;
+pub use tree::{Blob, Branch, Referrer, Tree, TreeLayer, tree};
 
 /// One tag of the store.
 #[derive(Clone, Debug)]
@@ -19,30 +34,17 @@ pub struct ImageRow {
     pub digest: String,
     /// Platforms in the index.
     pub platforms: Vec<String>,
-    /// Bytes of all blobs, each once.
+    /// Bytes of all blobs, each once, as far as they are known here.
     pub size: u64,
     /// Newest `created` of the platforms.
     pub created: Option<String>,
-}
-
-/// All documents of an image.
-#[derive(Clone, Debug)]
-pub struct Inspection {
-    /// Digest of the index.
-    pub digest: String,
-    /// The index.
-    pub index: Value,
-    /// Manifests, in the order of the index.
-    pub manifests: Vec<Value>,
-    /// Configs, in the order of the index.
-    pub configs: Vec<Value>,
 }
 
 pub(super) fn unreadable(e: impl std::fmt::Display) -> OpError {
     OpError::store(e)
 }
 
-pub(super) fn read_manifest(
+fn read_manifest(
     layout: &Layout,
     descriptor: &Descriptor,
 ) -> Result<(Manifest, ImageConfig), OpError> {
@@ -88,9 +90,14 @@ pub fn list(store: &Path) -> Result<Vec<ImageRow>, OpError> {
         let mut created: Option<String> = None;
         let mut platforms = Vec::new();
         for member in &index.manifests {
+            platforms.extend(member.platform().map(|p| p.to_string()));
+            // What a registry keeps is brought only when it is read.
+            blobs.insert(member.digest, member.size);
+            if !layout.has(&member.digest) {
+                continue;
+            }
             let (manifest, config) = read_manifest(layout, member)?;
             blobs.extend(blobs_of(member, &manifest));
-            platforms.extend(member.platform().map(|p| p.to_string()));
             created = created.max(config.created);
         }
         rows.push(ImageRow {
@@ -134,29 +141,10 @@ pub(super) fn find(layout: &Layout, reference: &str) -> Result<(String, Descript
         );
         match near {
             Some(near) => error.help(format!("did you mean `{near}`?")),
-            None => error.help("`mabuild image ls` shows what is there"),
+            None => error.help(
+                "`mabuild image ls` shows what is there; the name of an image of a registry begins \
+                 with its host: `ghcr.io/…`, `docker.io/library/…`",
+            ),
         }
-    })
-}
-
-/// All documents of an image.
-pub fn inspect(store: &Path, reference: &str) -> Result<Inspection, OpError> {
-    let store = Store::open(store).map_err(OpError::store)?;
-    let layout = store.layout();
-    let (_, root) = find(layout, reference)?;
-    let json = |digest: &Digest| -> Result<Value, OpError> {
-        serde_json::from_slice(&layout.read(digest).map_err(unreadable)?).map_err(unreadable)
-    };
-    let (mut manifests, mut configs) = (Vec::new(), Vec::new());
-    for member in &read_index(layout, &root.digest)?.manifests {
-        manifests.push(json(&member.digest)?);
-        let (manifest, _) = read_manifest(layout, member)?;
-        configs.push(json(&manifest.config.digest)?);
-    }
-    Ok(Inspection {
-        digest: root.digest.to_string(),
-        index: json(&root.digest)?,
-        manifests,
-        configs,
     })
 }

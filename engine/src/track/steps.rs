@@ -1,0 +1,121 @@
+//! Results of steps in a registry, so that a machine with an empty store reuses them. Each is an
+//! artifact of its own, under a tag that carries the key of the step.
+
+use std::sync::Arc;
+
+use mabuild_oci::image::Document;
+use mabuild_oci::{Descriptor, Digest, Manifest, media_type};
+use mabuild_registry::Reference;
+
+use super::registry::{client, read};
+use super::{Shared, Tracking, wrong};
+use crate::facts::FactError;
+use crate::key::Key;
+use crate::store::StepRow;
+
+/// What is kept; the version is that of this form.
+const KIND: &str = "application/vnd.mabuild.step.v1";
+/// Annotation with the diff id of the layer; absent where the step changed nothing.
+const DIFF_ID: &str = "dev.mabuild.step.diff-id";
+/// Annotation with the date of the step, in seconds since 1970.
+const DATE: &str = "dev.mabuild.step.date";
+/// Kind of the note that holds the date of a step.
+const BASE_DATE: &str = "base-date";
+
+fn reference(repository: &str, key: &Key) -> Result<Reference, FactError> {
+    read(&format!("{repository}:step-v1-{}", key.hex()))
+}
+
+impl Tracking {
+    /// Looks a step up in a repository; where it is there the store knows it afterwards, and its
+    /// layer is brought when it is read. Gives whether it is there.
+    pub fn recall_step(&self, repository: &str, key: &Key) -> Result<bool, FactError> {
+        let (repository, key) = (repository.to_owned(), *key);
+        self.block(|shared| async move { recall(&shared, &repository, &key).await })?
+    }
+
+    /// Writes a step of the store to a repository, in the background. Failures are told by
+    /// [`Tracking::settle_steps`].
+    pub fn keep_step(&self, repository: &str, key: &Key) {
+        let (shared, repository, key) = (self.shared.clone(), repository.to_owned(), *key);
+        let Some(runtime) = &self.runtime else { return };
+        let task = runtime.spawn(async move { keep(&shared, &repository, &key).await });
+        super::locked(&self.shared.uploads).push(task);
+    }
+
+    /// Waits for the steps that are on their way. The error is that of the first that failed.
+    pub fn settle_steps(&self) -> Result<(), FactError> {
+        let tasks = std::mem::take(&mut *super::locked(&self.shared.uploads));
+        self.block(|_| async move {
+            let mut first = Ok(());
+            for task in tasks {
+                let done = task.await.map_err(|e| wrong(e.to_string())).flatten();
+                first = first.and(done);
+            }
+            first
+        })?
+    }
+}
+
+async fn recall(shared: &Arc<Shared>, repository: &str, key: &Key) -> Result<bool, FactError> {
+    let reference = reference(repository, key)?;
+    let Some(found) = client(shared)?.look(&reference).await? else { return Ok(false) };
+    let Document::Manifest(manifest) = &found.document else { return Ok(false) };
+    let Some(row) = row_of(manifest) else { return Ok(false) };
+    let date = manifest.annotations.get(DATE).and_then(|date| date.parse::<i64>().ok());
+    let store = &shared.store;
+    let layer = row.as_ref().and_then(|row| Digest::parse(&row.digest).ok());
+    let noted = layer.map_or(Ok(()), |layer| store.put_elsewhere(&[layer], repository));
+    let noted = noted.and_then(|()| match date {
+        Some(date) => store.put_memo(BASE_DATE, &key.hex(), &date.to_string()),
+        None => Ok(()),
+    });
+    noted.and_then(|()| store.put_step(key, &row)).map_err(|e| wrong(e.to_string()))?;
+    Ok(true)
+}
+
+/// What a manifest says of a step; the inner value is none where it changed nothing.
+fn row_of(manifest: &Manifest) -> Option<Option<StepRow>> {
+    if manifest.artifact_type.as_deref() != Some(KIND) {
+        return None;
+    }
+    let Some(diff_id) = manifest.annotations.get(DIFF_ID) else { return Some(None) };
+    let [layer] = manifest.layers.as_slice() else { return None };
+    Digest::parse(diff_id).ok()?;
+    Some(Some(StepRow {
+        diff_id: diff_id.clone(),
+        digest: layer.digest.to_string(),
+        size: layer.size,
+        media_type: layer.media_type.clone(),
+    }))
+}
+
+async fn keep(shared: &Arc<Shared>, repository: &str, key: &Key) -> Result<(), FactError> {
+    let (store, key_text) = (&shared.store, key.hex());
+    let Some(row) = store.step(key) else { return Ok(()) };
+    let unwritten = |e: mabuild_oci::Error| wrong(e.to_string());
+    let layout = store.layout();
+    let empty = layout.write_blob(media_type::EMPTY, b"{}").map_err(unwritten)?;
+    let layer = match &row {
+        Some(row) => {
+            let digest = Digest::parse(&row.digest).map_err(unwritten)?;
+            Descriptor::new(row.media_type.clone(), digest, row.size)
+        }
+        None => empty.clone(),
+    };
+    let mut manifest = Manifest::new(empty, vec![layer]);
+    manifest.artifact_type = Some(KIND.to_owned());
+    if let Some(row) = &row {
+        manifest.annotations.insert(DIFF_ID.to_owned(), row.diff_id.clone());
+    }
+    if let Some(date) = store.memo(BASE_DATE, &key_text) {
+        manifest.annotations.insert(DATE.to_owned(), date);
+    }
+    let bytes = manifest.to_bytes().map_err(unwritten)?;
+    let descriptor = layout.write_blob(media_type::MANIFEST, &bytes).map_err(unwritten)?;
+    let reference = reference(repository, key)?;
+    let client = client(shared)?;
+    client.push(layout, &descriptor, &reference, &[]).await?;
+    client.put(&reference, media_type::MANIFEST, &bytes).await?;
+    Ok(())
+}
