@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use mabuild_tests::archive::Tar;
 use mabuild_tests::env::{TestEnv, host, skip, source_tree};
-use mabuild_tests::fixture::busybox;
+use mabuild_tests::fixture::{alpine_releases, busybox};
 use sha2::{Digest, Sha512};
 
 const FILE: &str = "examples/alpine";
@@ -22,12 +22,7 @@ const PLATFORMS: [(&str, &str, &[&str]); 8] = [
 ];
 
 fn archives() -> Option<PathBuf> {
-    let folder = source_tree().parent().unwrap().join("shared/data/alpine");
-    if folder.join("3.20.3/checksums.sha512").is_file() {
-        return Some(folder);
-    }
-    skip("the real archives of Alpine are not here");
-    None
+    alpine_releases().map_err(skip).ok()
 }
 
 #[test]

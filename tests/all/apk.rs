@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use mabuild_distro::alpine::testrepo::{Built, Recipe, Signer, signed_index};
 use mabuild_tests::env::{TestEnv, User, host, skip, source_tree};
+use mabuild_tests::fixture::alpine_releases;
 use mabuild_tests::server::{Answer, Server};
 
 type Files = BTreeMap<String, Vec<u8>>;
@@ -45,9 +46,15 @@ impl Mirror {
     }
 
     fn publish(&self, packages: &[Built]) {
+        self.files.lock().unwrap().clear();
+        self.publish_branch("v3", packages);
+    }
+
+    /// Puts a branch in place, beside others.
+    fn publish_branch(&self, branch: &str, packages: &[Built]) {
         let mut files = self.files.lock().unwrap();
-        files.clear();
-        let place = |repository: &str, name: &str| format!("/v3/{repository}/{}/{name}", arch());
+        let place =
+            |repository: &str, name: &str| format!("/{branch}/{repository}/{}/{name}", arch());
         files.insert(place("main", "APKINDEX.tar.gz"), signed_index(packages, &signer()));
         files.insert(place("community", "APKINDEX.tar.gz"), signed_index([], &signer()));
         for built in packages {
@@ -205,14 +212,8 @@ fn a_script_that_fails_is_named() {
 
 /// The real root file system of Alpine for this machine.
 fn minirootfs() -> Option<PathBuf> {
-    let beside = source_tree().parent().unwrap().join("shared/data/alpine");
-    let folder = std::env::var_os("MABUILD_TEST_ALPINE").map_or(beside, PathBuf::from);
-    let path = folder.join(format!("3.20.3/alpine-minirootfs-3.20.3-{}.tar.gz", arch()));
-    if path.is_file() {
-        return Some(path);
-    }
-    skip("the real archives of Alpine are not here");
-    None
+    let folder = alpine_releases().map_err(skip).ok()?;
+    Some(folder.join(format!("3.20.3/alpine-minirootfs-3.20.3-{}.tar.gz", arch())))
 }
 
 #[test]
@@ -282,4 +283,56 @@ fn packages_are_installed_by_the_apk_of_a_real_image() {
     }
     digests.dedup();
     assert_eq!(digests.len(), 1, "{digests:?}");
+}
+
+#[test]
+fn the_example_has_the_python_of_each_release() {
+    let folder = match alpine_releases() {
+        Ok(folder) => folder,
+        Err(why) => return skip(why),
+    };
+    // What is called Python is a script: there is no mirror of Alpine with the real one.
+    let python = |version: &str| {
+        let text = format!("#!/bin/sh\n[ -f \"$1\" ] && echo {version} > /srv/ran\n");
+        let file = package("python3", version).depends("/bin/sh");
+        build(file.file("usr/bin/python3", 0o755, text.as_bytes()))
+    };
+    let mirror = Mirror::start(&[]);
+    mirror.publish_branch("v3.19", &[python("3.11.9-r0"), python("3.10.1-r0")]);
+    mirror.publish_branch("v3.20", &[python("3.12.6-r0"), python("3.13.1-r0")]);
+    let env = TestEnv::new();
+    env.copy_in(&source_tree().join("examples/alpine-python"));
+    env.write(&format!("keys/{}", signer().file_name()), signer().pem());
+    let text = std::fs::read_to_string(env.path("mabuild.kdl")).unwrap();
+    let before = "remove \"/etc/motd\"\n";
+    let set_up = format!(
+        "{before}file \"/etc/apk/repositories\" \"{}/v{{{{alpine}}}}/main\\n\"\n\
+         copy \"keys/{}\" \"/etc/apk/keys/\"\n",
+        mirror.server.address,
+        signer().file_name()
+    );
+    let all = "platforms \"linux/amd64\" \"linux/arm64\" \"linux/arm/v7\"";
+    assert!(text.contains(before) && text.contains(all), "{text}");
+    let text = text.replace(all, &format!("platforms {:?}", host()));
+    env.write("mabuild.kdl", text.replace(before, &set_up));
+    let set = format!("releases={}", folder.display());
+    let args = ["--set", &set];
+    let counts = env.rebuild(&args);
+    assert_eq!((counts.built, counts.failed), (8, 0), "{counts:?}");
+    for (image, release, version) in
+        [("hello:3.11", "3.19.4", "3.11.9-r0"), ("hello:3.12", "3.20.3", "3.12.6-r0")]
+    {
+        let root = env.unpacked(image, host());
+        assert_eq!(read(&root, "etc/alpine-release"), format!("{release}\n"));
+        assert_eq!(read(&root, "srv/ran"), format!("{version}\n"));
+        assert!(!root.join("etc/motd").exists());
+    }
+    let lock = read(&env.project(), "mabuild.lock");
+    assert!(lock.contains(" python3 3.11.9-r0 ") && lock.contains(" python3 3.12.6-r0 "), "{lock}");
+    // One release of Python makes what is on it stale, and nothing else.
+    mirror.publish_branch("v3.20", &[python("3.12.7-r0")]);
+    assert_eq!(env.rebuild(&args).built, 0);
+    assert_eq!(env.rebuild(&[&args[..], &["--update"]].concat()).built, 2);
+    let root = env.unpacked("hello:3.12", host());
+    assert_eq!(read(&root, "srv/ran"), "3.12.7-r0\n");
 }

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mabuild_tests::env::{TestEnv, User, am_root, has, host, skip, source_tree};
+use mabuild_tests::env::{TestEnv, User, am_root, has, host, skip, source_tree, walk};
 use mabuild_tests::tree::sha256;
 
 const SUITE: &str = "bookworm";
@@ -49,8 +49,6 @@ fn may_differ(path: &str) -> bool {
         || path.ends_with("-old")
         || ["etc/group-", "etc/passwd-", "etc/shadow-", "etc/gshadow-"].contains(&path)
         || path.ends_with("/lock")
-        // Which packages apt chose by itself: there was no apt.
-        || path == "var/lib/apt/extended_states"
         // apt makes these its own when it first needs them.
         || path.starts_with("var/cache/apt/archives/partial")
         || path.starts_with("var/lib/apt/lists/partial")
@@ -58,17 +56,46 @@ fn may_differ(path: &str) -> bool {
         || path == "etc/shadow"
 }
 
+/// Files whose lines are compared without their order.
+const UNORDERED: [&str; 2] = ["etc/shells", "var/lib/apt/extended_states"];
+
 /// The lines of a file without their order.
 fn lines(path: &Path) -> BTreeSet<String> {
     std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
 }
 
-fn minbase(env: &TestEnv) {
+fn minbase(env: &TestEnv, platform: &str) {
     let text = format!(
-        "mabuild 1\nplatforms {:?}\nbase \"min\" {{ debian \"{SUITE}\" {{ variant \"minbase\" }} }}\n",
-        host()
+        "mabuild 1\nplatforms {platform:?}\nbase \"min\" {{ debian \"{SUITE}\" {{ variant \"minbase\" }} }}\n"
     );
     env.write("mabuild.kdl", text);
+}
+
+/// Runs a command to its end; it must succeed.
+fn run(command: &mut Command) {
+    let done = command.output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// What differs between a system of ours and that of an archive, as root sees it.
+fn differences(env: &TestEnv, platform: &str, tar: &Path) -> Vec<String> {
+    let ours = env.unpacked("min", platform);
+    let theirs = env.root.path().join("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    run(Command::new("tar").arg("xpf").arg(tar).arg("--numeric-owner").arg("-C").arg(&theirs));
+    // The packages come in another order, and the shells and what apt notes with them.
+    for path in UNORDERED {
+        assert_eq!(lines(&ours.join(path)), lines(&theirs.join(path)), "{path}");
+    }
+    let (ours, theirs) = (seen(&ours), seen(&theirs));
+    assert!(theirs.len() > 5000, "{}", theirs.len());
+    let paths: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+    paths
+        .into_iter()
+        .filter(|path| !may_differ(path) && !UNORDERED.contains(&path.as_str()))
+        .filter(|path| ours.get(*path) != theirs.get(*path))
+        .map(|path| format!("{path}: {:?} {:?}", ours.get(path), theirs.get(path)))
+        .collect()
 }
 
 #[test]
@@ -81,30 +108,81 @@ fn a_minimal_system_is_that_of_mmdebstrap() {
         return skip(&why);
     }
     let mirror = mabuild_tests::server::mirror().unwrap().address.clone();
-    minbase(&env);
+    minbase(&env, host());
     env.rebuild(&[]);
-    let ours = env.unpacked("min", host());
-    let theirs = env.root.path().join("theirs");
-    std::fs::create_dir(&theirs).unwrap();
     let tar = env.root.path().join("theirs.tar");
     let source = format!("deb {mirror} {SUITE} main");
-    let run = |command: &mut Command| {
-        let done = command.output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    };
     run(Command::new("mmdebstrap").args(["--variant=minbase", SUITE]).arg(&tar).arg(source));
-    run(Command::new("tar").arg("xpf").arg(&tar).arg("--numeric-owner").arg("-C").arg(&theirs));
-    // The packages come in another order, and the shells with them.
-    assert_eq!(lines(&ours.join("etc/shells")), lines(&theirs.join("etc/shells")));
-    let (ours, theirs) = (seen(&ours), seen(&theirs));
-    assert!(theirs.len() > 5000, "{}", theirs.len());
-    let paths: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
-    let differing: Vec<String> = paths
-        .into_iter()
-        .filter(|path| !may_differ(path) && *path != "etc/shells")
-        .filter(|path| ours.get(*path) != theirs.get(*path))
-        .map(|path| format!("{path}: {:?} {:?}", ours.get(path), theirs.get(path)))
-        .collect();
+    let differing = differences(&env, host(), &tar);
+    assert!(differing.is_empty(), "{}", differing.join("\n"));
+}
+
+/// Runs the words after the first as root of a user namespace of its own, where an emulator is
+/// registered: by the line in the file `format` of the folder `$1`. This machine itself learns nothing
+/// of it.
+const EMULATED: &str = r#"set -e
+cd "$1"
+mkfifo go
+mkdir formats
+unshare --user --mount --propagation private sh -c '
+    read -r go < go
+    mount -t binfmt_misc binfmt_misc formats
+    cat format > formats/register
+    mount --bind formats /proc/sys/fs/binfmt_misc || true
+    shift
+    exec "$@"' sh "$@" &
+inside=$!
+until [ "$(readlink /proc/$inside/ns/user)" != "$(readlink /proc/self/ns/user)" ]; do
+    sleep 0.05
+done
+echo "0 0 65536" > /proc/$inside/uid_map
+echo "0 0 65536" > /proc/$inside/gid_map
+echo > go
+wait $inside
+"#;
+
+/// Whether a user namespace can have emulators of its own: Linux 6.7 and newer.
+fn has_own_formats() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(7))
+}
+
+#[test]
+fn a_minimal_system_of_another_processor_is_that_of_mmdebstrap() {
+    let foreign = match host() {
+        "linux/arm64" => return skip("this is no machine of another processor"),
+        _ => "linux/arm64",
+    };
+    if !am_root() || !has("mmdebstrap") || !has_own_formats() {
+        return skip("only root with mmdebstrap and Linux 6.7 can compare foreign systems");
+    }
+    let mut env = TestEnv::new();
+    if let Err(why) = env.with_mirror() {
+        return skip(&why);
+    }
+    let mirror = mabuild_tests::server::mirror().unwrap().address.clone();
+    minbase(&env, foreign);
+    env.rebuild(&[]);
+    let on_host = PathBuf::from("/usr/bin/qemu-aarch64-static");
+    let emulator = match on_host.exists() {
+        true => on_host,
+        // The one that was fetched for us.
+        false => {
+            walk(&env.store()).into_iter().find(|path| path.ends_with("qemu-aarch64")).unwrap()
+        }
+    };
+    let target = mabuild_distro::qemu::emulator("linux", "arm64").unwrap();
+    let line = target.register_line("arm64", emulator.to_str().unwrap(), "FP").unwrap();
+    let folder = env.root.path().join("emulated");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("format"), line).unwrap();
+    let tar = env.root.path().join("theirs.tar");
+    let mut command = Command::new("sh");
+    command.args(["-c", EMULATED, "sh"]).arg(&folder);
+    command.args(["mmdebstrap", "--mode=root", "--arch=arm64", "--variant=minbase", SUITE]);
+    run(command.arg(&tar).arg(format!("deb {mirror} {SUITE} main")));
+    let differing = differences(&env, foreign, &tar);
     assert!(differing.is_empty(), "{}", differing.join("\n"));
 }
 
@@ -116,10 +194,17 @@ fn a_system_is_sound_and_the_same_for_everybody() {
         if let Err(why) = env.with_mirror() {
             return skip(&why);
         }
-        minbase(&env);
+        minbase(&env, host());
         env.rebuild(&[]);
         digests.insert(env.digest("min:latest"));
         if user == User::Me {
+            // The memory of this machine is not enough for so many at once: it goes to the disk.
+            let store = env.root.path().join("other-store");
+            let other = ["-j", "1000000", "--store", store.to_str().unwrap()];
+            env.rebuild(&other);
+            let listed = ["image", "ls", "--format", "json", "--store", store.to_str().unwrap()];
+            let listed = env.mabuild(&listed).ok().json();
+            digests.insert(listed["images"][0]["digest"].as_str().unwrap().to_owned());
             let script = "dpkg --audit && dpkg --verify && apt-get check";
             let run = env.mabuild(&["image", "run", "min", "/bin/sh", "-c", script]).ok();
             assert!(!run.stdout.contains("missing"), "{}", run.stdout);

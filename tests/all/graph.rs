@@ -45,7 +45,7 @@ fn compare(name: &str, text: &str) {
 
 #[test]
 fn pictures_of_the_examples() {
-    for name in ["quickstart", "alpine", "fleet", "dockerfiles", "minideb"] {
+    for name in ["quickstart", "alpine", "alpine-python", "fleet", "dockerfiles", "minideb"] {
         let env = example(name);
         let dot = env.mabuild(&["graph", "dot"]).ok().stdout;
         compare(&format!("{name}/expected/graph.dot"), &dot);
@@ -60,14 +60,29 @@ fn pictures_of_the_examples() {
 
 #[test]
 fn plan_of_an_empty_store() {
-    for name in ["quickstart", "fleet", "dockerfiles"] {
+    for name in ["quickstart", "fleet", "dockerfiles", "minideb"] {
         let mut env = example(name);
+        // The relay has Debian's main archive alone.
+        let text = std::fs::read_to_string(env.path("mabuild.kdl")).unwrap();
+        env.write("mabuild.kdl", text.replace("\n        security\n", "\n"));
         let plan = match env.with_mirror() {
             Ok(_) => env.mabuild(&["graph", "plan"]).ok().stdout,
             Err(e) => return mabuild_tests::env::skip(&e),
         };
         compare(&format!("{name}/expected/plan.txt"), &plan);
     }
+}
+
+#[test]
+fn plan_of_a_matrix_on_followed_archives() {
+    let releases = match mabuild_tests::fixture::alpine_releases() {
+        Ok(releases) => releases,
+        Err(why) => return mabuild_tests::env::skip(why),
+    };
+    let env = example("alpine-python");
+    let set = format!("releases={}", releases.display());
+    let plan = env.mabuild(&["graph", "plan", "--set", &set]).ok().stdout;
+    compare("alpine-python/expected/plan.txt", &plan);
 }
 
 #[test]
@@ -116,7 +131,7 @@ image "0" { from "digraph" }
 
 #[test]
 fn examples_are_in_canonical_layout() {
-    for name in ["quickstart", "alpine", "fleet", "dockerfiles"] {
+    for name in ["quickstart", "alpine", "alpine-python", "fleet", "dockerfiles", "minideb"] {
         let env = example(name);
         env.mabuild(&["fmt", "--check"]).ok();
         env.mabuild(&["check"]).ok();

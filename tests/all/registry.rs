@@ -1,107 +1,77 @@
 //! Bases out of a registry: Debian's own `docker-registry`, filled by skopeo.
 
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use mabuild_tests::archive::Tar;
 use mabuild_tests::env::{Run, TestEnv, has};
 use mabuild_tests::fixture::{blob, manifests};
+use mabuild_tests::registry::{Kind, Registry};
 use sha2::{Digest, Sha256};
 
-/// `joe` with the password `geheim`, as htpasswd writes it.
-const LOGIN: &str = "joe:$2b$05$abcdefghijklmnopqrstuuVWu8RjbNovPZWAMRdd7iqaaG0mI53Uu\n";
-
-/// A registry that ends with the test.
-struct Registry {
-    /// `127.0.0.1:PORT`
-    host: String,
-    child: Child,
-    /// Taken away with the registry.
-    _folder: tempfile::TempDir,
+/// Starts a registry that skopeo can fill; none where a program is missing.
+fn start(kind: Kind<'_>) -> Option<Registry> {
+    if has("skopeo") { Registry::start(kind) } else { None }
 }
 
-impl Registry {
-    /// Starts a registry, perhaps for `joe` alone; none where the programs are missing.
-    fn start(is_closed: bool) -> Option<Self> {
-        if !has("docker-registry") || !has("skopeo") {
-            return None;
-        }
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        let mut config = format!(
-            "version: 0.1\nlog:\n  level: info\n  formatter: text\nstorage:\n  filesystem:\n    \
-             rootdirectory: {:?}\nhttp:\n  addr: 127.0.0.1:0\n",
-            path("data")
-        );
-        if is_closed {
-            std::fs::write(path("logins"), LOGIN).unwrap();
-            config +=
-                &format!("auth:\n  htpasswd:\n    realm: r\n    path: {:?}\n", path("logins"));
-        }
-        std::fs::write(path("config.yml"), config).unwrap();
-        let mut child = Command::new("docker-registry")
-            .args(["serve", &path("config.yml")])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
-        let host = lines.find_map(|line| {
-            let (_, rest) = line.split_once("listening on ")?;
-            Some(rest.chars().take_while(|c| c.is_ascii_digit() || ".:".contains(*c)).collect())
-        });
-        // Whoever talks to nobody waits when the pipe is full.
-        std::thread::spawn(move || lines.for_each(drop));
-        Some(Self { host: host.unwrap(), child, _folder: folder })
-    }
+/// Builds an image with a file for three platforms and pushes it; gives its manifests.
+fn push(registry: &Registry, name: &str, text: &str, more: &[&str]) -> Vec<(String, String)> {
+    push_from(TestEnv::new(), registry, name, text, more)
+}
 
-    /// Builds an image with a file for three platforms and pushes it; gives its manifests.
-    fn push(&self, name: &str, text: &str, more: &[&str]) -> Vec<(String, String)> {
-        let env = TestEnv::new();
-        let tree = Tar::default().dir("./", 0o755).file("text", 0o644, text.as_bytes());
-        env.write("tree.tar", tree.plain());
-        env.write(
-            "mabuild.kdl",
-            r#"mabuild 1
+/// The same, as if it had been built some hours ago.
+fn push_old(registry: &Registry, name: &str, text: &str, hours: u64) {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let mut env = TestEnv::new();
+    env.var("SOURCE_DATE_EPOCH", &(now - hours * 3600).to_string());
+    push_from(env, registry, name, text, &[]);
+}
+
+fn push_from(
+    env: TestEnv,
+    registry: &Registry,
+    name: &str,
+    text: &str,
+    more: &[&str],
+) -> Vec<(String, String)> {
+    let tree = Tar::default().dir("./", 0o755).file("text", 0o644, text.as_bytes());
+    env.write("tree.tar", tree.plain());
+    env.write(
+        "mabuild.kdl",
+        r#"mabuild 1
 platforms "linux/amd64" "linux/arm64" "linux/arm/v6"
 base "tree" { rootfs "tree.tar" }
 image "site" { from "tree"; steps { file "/platform" "{{platform}}\n" }; env SITE="1" }
 "#,
-        );
-        env.rebuild(&[]);
-        let layout = env.root.path().join("layout");
-        let target = layout.to_str().unwrap();
-        env.mabuild(&["image", "export", "site", "--to", "oci-dir", target]).ok();
-        let out = Command::new("skopeo")
-            .args(["copy", "--all", "--dest-tls-verify=false"])
-            .args(more)
-            .arg(format!("oci:{target}"))
-            .arg(format!("docker://{}/{name}", self.host))
-            .output()
-            .unwrap();
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-        manifests(&env.store(), &env.digest("site:latest"))
-    }
+    );
+    env.rebuild(&[]);
+    let layout = env.root.path().join("layout");
+    let target = layout.to_str().unwrap();
+    env.mabuild(&["image", "export", "site", "--to", "oci-dir", target]).ok();
+    let out = Command::new("skopeo")
+        .args(["copy", "--all", "--dest-tls-verify=false"])
+        .args(more)
+        .arg(format!("oci:{target}"))
+        .arg(format!("docker://{}/{name}", registry.host))
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    manifests(&env.store(), &env.digest("site:latest"))
+}
 
-    fn stop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// A project whose base is an image of the registry.
-    fn project(&self, reference: &str, platforms: &str) -> TestEnv {
-        let env = TestEnv::new();
-        let host = &self.host;
-        env.write(
+/// A project whose base is an image of the registry.
+fn project(registry: &Registry, reference: &str, platforms: &str) -> TestEnv {
+    let env = TestEnv::new();
+    let host = &registry.host;
+    env.write(
             "mabuild.kdl",
             format!(
                 "mabuild 1\nplatforms {platforms}\nbase \"site\" {{ registry \"{host}/{reference}\" }}\n\
                  image \"app\" {{ from \"site\"; steps {{ file \"/own\" \"own\\n\" }} }}\n"
             ),
         );
-        env
-    }
+    env
 }
 
 /// Fails when the talk of a run does not have some words, wherever its lines are broken.
@@ -114,18 +84,11 @@ fn says(run: &Run, words: &[&str]) {
     }
 }
 
-impl Drop for Registry {
-    fn drop(&mut self) {
-        self.child.kill().ok();
-        self.child.wait().ok();
-    }
-}
-
 #[test]
 fn image_that_skopeo_pushed_is_a_base() {
-    let Some(mut registry) = Registry::start(false) else { return };
-    let pushed = registry.push("team/site:1", "one\n", &[]);
-    let env = registry.project("team/site:1", "\"linux/amd64\" \"linux/arm64\" \"linux/arm/v7\"");
+    let Some(mut registry) = start(Kind::Plain) else { return };
+    let pushed = push(&registry, "team/site:1", "one\n", &[]);
+    let env = project(&registry, "team/site:1", "\"linux/amd64\" \"linux/arm64\" \"linux/arm/v7\"");
     assert_eq!(env.rebuild(&[]).built, 6);
     let taken = manifests(&env.store(), &env.digest("site:latest"));
     let of = |list: &[(String, String)], platform: &str| {
@@ -141,7 +104,7 @@ fn image_that_skopeo_pushed_is_a_base() {
     env.mabuild(&["store", "verify"]).ok();
     // Nothing moved, then the tag does.
     assert_eq!(env.rebuild(&[]).built, 0);
-    registry.push("team/site:1", "two\n", &[]);
+    push(&registry, "team/site:1", "two\n", &[]);
     assert_eq!(env.rebuild(&[]).built, 0, "the lock holds what is built");
     assert_eq!(env.rebuild(&["--update"]).built, 6);
     let files = env.unpacked("app", "linux/amd64");
@@ -152,6 +115,38 @@ fn image_that_skopeo_pushed_is_a_base() {
     assert!(run.stdout.contains(&registry.host), "{}", run.stdout);
     assert_eq!(env.rebuild(&[]).built, 0);
     assert_eq!(env.rebuild(&["--offline"]).built, 0);
+}
+
+#[test]
+fn an_image_is_followed_once_it_is_old_enough() {
+    let Some(registry) = start(Kind::Plain) else { return };
+    push_old(&registry, "team/site:1", "one\n", 240);
+    let env = project(&registry, "team/site:1", "\"linux/amd64\"");
+    let plain = std::fs::read_to_string(env.path("mabuild.kdl")).unwrap();
+    let follow = |age: &str| {
+        let base = format!("team/site:1\"; follow \"digest\" min-age={age:?} }}\nimage");
+        assert!(plain.contains("team/site:1\" }\nimage"), "{plain}");
+        env.write("mabuild.kdl", plain.replace("team/site:1\" }\nimage", &base));
+    };
+    let text = || {
+        let root = env.unpacked("app", "linux/amd64");
+        std::fs::read_to_string(root.join("text")).unwrap()
+    };
+    follow("3d");
+    assert_eq!(env.rebuild(&[]).built, 2);
+    push_old(&registry, "team/site:1", "two\n", 2);
+    // The image says itself when it was made: that somebody sees it for the first time is no age.
+    let run = env.mabuild(&["upstream", "check"]).ok();
+    for word in ["waiting: site", "was published", "is taken from"] {
+        assert!(run.stdout.contains(word), "{}", run.stdout);
+    }
+    assert_eq!(env.rebuild(&["--update"]).built, 0);
+    assert_eq!(text(), "one\n");
+    follow("1h");
+    let run = env.mabuild(&["upstream", "check"]).fails(2);
+    assert!(!run.stdout.contains("waiting"), "{}", run.stdout);
+    assert_eq!(env.rebuild(&["--update"]).built, 2);
+    assert_eq!(text(), "two\n");
 }
 
 /// A base whose config names the layers of another one would put its files into that.
@@ -193,10 +188,10 @@ fn base_that_lies_about_its_layers_is_refused() {
 
 #[test]
 fn digest_needs_no_registry_once_it_is_there() {
-    let Some(mut registry) = Registry::start(false) else { return };
-    let pushed = registry.push("site", "one\n", &[]);
+    let Some(mut registry) = start(Kind::Plain) else { return };
+    let pushed = push(&registry, "site", "one\n", &[]);
     let (_, amd) = pushed.iter().find(|(platform, _)| platform == "linux/amd64").unwrap();
-    let env = registry.project(&format!("site@{amd}"), "\"linux/amd64\"");
+    let env = project(&registry, &format!("site@{amd}"), "\"linux/amd64\"");
     // Planning reads no layer.
     env.mabuild(&["graph", "plan"]).ok();
     assert!(env.blobs().iter().all(|(_, size)| *size < 1024), "{:?}", env.blobs());
@@ -211,23 +206,23 @@ fn digest_needs_no_registry_once_it_is_there() {
 
 #[test]
 fn what_a_registry_does_not_have_is_told() {
-    let Some(registry) = Registry::start(false) else { return };
-    registry.push("team/site:1", "one\n", &[]);
-    let env = registry.project("team/site:1", "\"linux/riscv64\"");
+    let Some(registry) = start(Kind::Plain) else { return };
+    push(&registry, "team/site:1", "one\n", &[]);
+    let env = project(&registry, "team/site:1", "\"linux/riscv64\"");
     let words = ["no image for linux/riscv64", "linux/amd64, linux/arm/v6, linux/arm64"];
     says(&env.mabuild(&["graph", "plan"]).fails(2), &words);
     for (name, code) in [("team/site:2", "MANIFEST_UNKNOWN"), ("team/sight:1", "team/sight:1")] {
-        let env = registry.project(name, "\"linux/amd64\"");
+        let env = project(&registry, name, "\"linux/amd64\"");
         says(&env.mabuild(&["graph", "plan"]).fails(2), &["404", code, "spelling", "mabuild.kdl"]);
     }
-    let env = registry.project("team/site:1", "\"linux/amd64\"");
+    let env = project(&registry, "team/site:1", "\"linux/amd64\"");
     says(&env.mabuild(&["graph", "rebuild", "--offline"]).fails(3), &["--offline"]);
 }
 
 #[test]
 fn image_that_no_base_declares_is_read_too() {
-    let Some(registry) = Registry::start(false) else { return };
-    registry.push("team/site:1", "one\n", &[]);
+    let Some(registry) = start(Kind::Plain) else { return };
+    push(&registry, "team/site:1", "one\n", &[]);
     let env = TestEnv::new();
     let from = format!("{}/team/site:1", registry.host);
     env.write(
@@ -243,10 +238,10 @@ fn image_that_no_base_declares_is_read_too() {
 
 #[test]
 fn logins_of_docker_are_used_and_not_shown() {
-    let Some(registry) = Registry::start(true) else { return };
-    registry.push("team/site:1", "one\n", &["--dest-creds", "joe:geheim"]);
+    let Some(registry) = start(Kind::Login) else { return };
+    push(&registry, "team/site:1", "one\n", &["--dest-creds", "joe:geheim"]);
     let platform = "\"linux/amd64\"";
-    let env = registry.project("team/site:1", platform);
+    let env = project(&registry, "team/site:1", platform);
     let login = format!("docker login {}", registry.host);
     says(&env.mabuild(&["graph", "rebuild"]).fails(2), &["401", &login]);
     let home = env.root.path().join("home/.docker");
@@ -272,7 +267,7 @@ fn logins_of_docker_are_used_and_not_shown() {
     std::fs::write(&program, script).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     std::fs::write(tools.join("config.json"), r#"{"credsStore":"kept"}"#).unwrap();
-    let mut other = registry.project("team/site:1", platform);
+    let mut other = project(&registry, "team/site:1", platform);
     other.var("DOCKER_CONFIG", tools.to_str().unwrap());
     let failed = other.mabuild(&["graph", "rebuild"]).fails(2);
     says(&failed, &["401", "docker-credential-kept failed"]);

@@ -12,22 +12,23 @@ const ENGINE: &[(&str, &[&str])] = &[
     ("facts", &[]),
     ("spec", &["facts", "graph"]),
     ("key", &["facts", "spec"]),
-    ("lower", &["facts", "graph", "spec"]),
+    // Where and how things are published is read out of the description.
+    ("lower", &["facts", "graph", "publish", "spec"]),
     ("plan", &["graph", "key", "spec"]),
     ("query", &["graph", "plan"]),
     ("event", &["graph"]),
     // The key of an index stands on it.
     ("publish", &["key"]),
-    // Results and records are stored by key.
-    ("store", &["key"]),
+    // Results and records are stored by key; the journal of publishes is one of generations.
+    ("store", &["key", "publish"]),
     // File sets are digested with the encoding of the keys.
     ("track", &["facts", "key", "store"]),
     // How a platform is written in an image is said in one place.
     ("exec", &["event", "facts", "key", "publish", "spec", "store"]),
     // An index is assembled and stored when its last member is done.
     ("run", &["event", "exec", "graph", "key", "plan", "publish", "spec", "store"]),
-    // What moved upstream is told as the lock has it.
-    ("report", &["event", "facts", "graph", "key", "plan", "query", "spec"]),
+    // What moved upstream is told as the lock has it, what moved in registries as it was published.
+    ("report", &["event", "facts", "graph", "key", "plan", "publish", "query", "spec"]),
     (
         "ops",
         &[
@@ -49,7 +50,16 @@ const PURE: &[&str] = &[
     "engine/src/plan",
     "engine/src/query",
     "engine/src/facts",
-    "engine/src/publish",
+    // All but `push` and `scan`, which speak with registries.
+    "engine/src/publish/assemble.rs",
+    "engine/src/publish/docker.rs",
+    "engine/src/publish/generation.rs",
+    "engine/src/publish/mod.rs",
+    "engine/src/publish/order.rs",
+    "engine/src/publish/outcome.rs",
+    "engine/src/publish/plan.rs",
+    "engine/src/publish/policy.rs",
+    "engine/src/publish/prune.rs",
     "engine/src/report",
     "engine/src/run/machine.rs",
     "engine/src/event.rs",

@@ -4,9 +4,10 @@
 //!     cargo build --release -p mabuild && cargo bench -p mabuild-tests --bench quickstart
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up fails by a panic")]
 
-use std::time::Duration;
-
 use mabuild_tests::env::{TestEnv, source_tree};
+
+#[path = "children.rs"]
+mod children;
 
 const PHASES: [&str; 5] = ["download", "unpack", "run_native", "run_emulated", "pack"];
 
@@ -18,9 +19,9 @@ fn main() {
             return None;
         }
         env.copy_in(&source_tree().join("examples/quickstart"));
-        let before = children();
+        let before = children::busy();
         let run = env.try_rebuild(&[]).ok();
-        Some((run, children() - before))
+        Some((run, children::busy() - before))
     };
     // The first run fills the relay.
     let (Some(_), Some((run, busy))) = (build(), build()) else { return };
@@ -40,13 +41,4 @@ fn main() {
         busy.as_secs_f64(),
         100.0 * busy.as_secs_f64() / wall / cores
     );
-}
-
-/// Processor time of all children that have ended.
-fn children() -> Duration {
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = text.rsplit(')').next().unwrap().split_whitespace().collect();
-    // Fields 16 and 17 of proc(5) in hundredths of a second; two stand before the bracket.
-    let ticks: u64 = fields[13].parse::<u64>().unwrap() + fields[14].parse::<u64>().unwrap();
-    Duration::from_millis(ticks * 10)
 }

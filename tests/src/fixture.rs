@@ -1,7 +1,7 @@
 //! Root file systems that real programs run in: one static busybox for a platform.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde_json::Value;
@@ -60,6 +60,17 @@ fn fetch() -> Result<HashMap<String, Vec<u8>>, String> {
         out.insert(platform, root(&program));
     }
     Ok(out)
+}
+
+/// The published archives of Alpine, one folder a version: what `MABUILD_TEST_ALPINE` names, else
+/// the data beside the repository. The error says that they are missing.
+pub fn alpine_releases() -> Result<PathBuf, &'static str> {
+    let beside = source_tree().parent().expect("a folder around it").join("shared/data/alpine");
+    let folder = std::env::var_os("MABUILD_TEST_ALPINE").map_or(beside, PathBuf::from);
+    let whole = ["3.19.4", "3.20.3"]
+        .iter()
+        .all(|version| folder.join(version).join("checksums.sha512").is_file());
+    whole.then_some(folder).ok_or("the real archives of Alpine are not here")
 }
 
 /// A blob of a layout as JSON.
