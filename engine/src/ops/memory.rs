@@ -47,6 +47,8 @@ struct Known {
 struct Published {
     /// The digest of the index, and the key that it would have here.
     index: Option<(Digest, Key)>,
+    /// The index itself.
+    bytes: Vec<u8>,
     by_key: HashMap<Key, Digest>,
     platforms: HashSet<mabuild_oci::Platform>,
 }
@@ -122,11 +124,12 @@ impl Memory {
             return;
         }
         let tags = asked.iter().map(|(_, tag, _)| tag.clone()).collect();
+        let mut found = Vec::with_capacity(asked.len());
         for ((thing, tag, repository), answer) in
             asked.into_iter().zip(self.tracking.tag_indexes(tags))
         {
             let published = match answer {
-                Ok(Some(index)) => self.read(thing, &repository, &index),
+                Ok(Some(index)) => self.read(thing, index),
                 Ok(None) => Published::default(),
                 Err(e) => {
                     let host = repository.split('/').next().unwrap_or_default().to_owned();
@@ -135,12 +138,35 @@ impl Memory {
                     Published::default()
                 }
             };
-            self.lock().things.insert(thing, Arc::new(published));
+            found.push((thing, repository, published));
         }
+        let places = found.iter().flat_map(|(_, repository, published)| {
+            let manifests = published.by_key.values();
+            manifests.map(move |manifest| (*manifest, repository.as_str()))
+        });
+        // What cannot be noted could not be brought later either.
+        let is_noted = self.store.put_places(places).is_ok();
+        let kept = found.into_iter().map(|(thing, _, published)| match is_noted {
+            true => (thing, Arc::new(published)),
+            false => (thing, Arc::default()),
+        });
+        self.lock().things.extend(kept);
+    }
+
+    /// Puts an index that a registry keeps into the store, where it lacks that.
+    pub fn keep_index(&self, node: NodeId, digest: &str) -> Result<(), OpError> {
+        let thing = self.lowered.graph.node(node).thing;
+        let Some(published) = self.lock().things.get(&thing).cloned() else { return Ok(()) };
+        let Published { index: Some((known, _)), bytes, .. } = &*published else { return Ok(()) };
+        if known.to_string() == digest && !self.store.layout().has(known) {
+            let written = self.store.layout().write_blob(media_type::INDEX, bytes);
+            written.map_err(OpError::store)?;
+        }
+        Ok(())
     }
 
     /// Takes over what an index says of the platforms of a thing.
-    fn read(&self, thing: ThingId, repository: &str, found: &TagIndex) -> Published {
+    fn read(&self, thing: ThingId, found: TagIndex) -> Published {
         let mut members = HashMap::new();
         for descriptor in &found.index.manifests {
             let key = descriptor.annotations.get(KEY_ANNOTATION).and_then(|hex| Key::parse(hex));
@@ -164,16 +190,10 @@ impl Memory {
         if by_key.is_empty() {
             return Published::default();
         }
-        let manifests: Vec<Digest> = entries.iter().map(|entry| entry.digest).collect();
-        let noted = self.store.put_elsewhere(&manifests, repository);
-        let written = self.store.layout().write_blob(media_type::INDEX, &found.bytes);
-        // What cannot be noted could not be brought later either.
-        if noted.is_err() || written.is_err() {
-            return Published::default();
-        }
         self.lock().entries.extend(entries.into_iter().map(|entry| (entry.digest, entry)));
         let platforms = members.into_keys().collect();
-        Published { index: Some((found.digest, index_key(&whole))), by_key, platforms }
+        let index = Some((found.digest, index_key(&whole)));
+        Published { index, bytes: found.bytes, by_key, platforms }
     }
 
     fn elsewhere(&self, node: NodeId, key: &Key) -> Option<Arc<str>> {

@@ -255,6 +255,7 @@ fn finish(
         let thing = graph.thing(graph.node(planned.node).thing);
         match graph.node(planned.node).part {
             Part::Index if whole(graph, planning, planned.node) => {
+                planning.memory.keep_index(planned.node, &digest)?;
                 roots.push((thing.name.to_string(), digest.to_string()));
                 if let Some(names) = &request.names {
                     let is_target = planning.selection.targets.contains(&planned.node);

@@ -17,12 +17,20 @@ impl Store {
 
     /// Remembers which repository keeps some blobs.
     pub fn put_elsewhere(&self, blobs: &[Digest], repository: &str) -> Result<()> {
+        self.put_places(blobs.iter().map(|blob| (*blob, repository)))
+    }
+
+    /// Remembers which repositories keep blobs.
+    pub fn put_places<'a>(
+        &self,
+        places: impl IntoIterator<Item = (Digest, &'a str)>,
+    ) -> Result<()> {
         self.transaction(|change| {
             let mut insert = change.prepare_cached(
                 "INSERT INTO memo (kind, key, value) VALUES (?1, ?2, ?3)
                  ON CONFLICT DO UPDATE SET value = excluded.value WHERE value <> excluded.value",
             )?;
-            blobs.iter().try_for_each(|blob| {
+            places.into_iter().try_for_each(|(blob, repository)| {
                 insert.execute(params![KIND, blob.to_string(), repository]).map(|_| ())
             })
         })
