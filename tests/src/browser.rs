@@ -162,8 +162,12 @@ impl Browser {
         self.until(expression, |browser| browser.eval(expression) == json!(true));
     }
 
-    /// The middle of the first element that a selector finds, on the screen.
+    /// The middle of the first element that a selector finds, on the screen, when what was asked
+    /// of the page before has been drawn: a page moves its content in the next frame.
     pub fn middle(&mut self, selector: &str) -> (f64, f64) {
+        self.eval(
+            "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))",
+        );
         let found = self.eval(&format!(
             "(() => {{ const r = document.querySelector({}).getBoundingClientRect();
                 return [r.x + r.width / 2, r.y + r.height / 2]; }})()",
