@@ -19,7 +19,7 @@
 //! | [`track`] | finds facts out; the only room here that speaks HTTP | executors |
 //! | [`exec`] | builds one spec | graph, plan |
 //! | [`run`] | `machine` (pure) and `driver` | KDL |
-//! | [`publish`] | indexes by policy, generations, what moves a tag; `push` alone speaks to registries | graph, KDL, store |
+//! | [`publish`] | indexes by policy, generations and their journal, what moves a tag; `push` alone speaks to registries | graph, KDL, store |
 //! | [`event`] | everything seen of a run | terminals |
 //! | [`report`] | values to text | IO |
 //! | [`ops`] | one entry a verb; the only place that picks adapters | terminals |

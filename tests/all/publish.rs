@@ -55,6 +55,20 @@ impl World {
         self.env.write("mabuild.kdl", text);
     }
 
+    /// The same project on a machine with an empty store.
+    fn elsewhere(&self) -> Self {
+        let other = Self { env: TestEnv::new(), host: self.host.clone() };
+        other.env.copy_in(&self.env.project());
+        other
+    }
+
+    /// How far the generations are, oldest first.
+    fn progress(&self) -> Vec<String> {
+        let list = self.document(&["publish", "ls"]);
+        let each = list["generations"].as_array().unwrap().iter();
+        each.map(|generation| generation["progress"].as_str().unwrap().to_owned()).collect()
+    }
+
     fn content(&self, arch: &str, text: &str) {
         self.env.write(&format!("app/{arch}.txt"), text);
     }
@@ -279,18 +293,14 @@ fn publish_that_was_killed_is_finished_by_the_next() {
     running.signal(Signal::KILL);
     running.wait();
     gate.open();
-    let list = world.document(&["publish", "ls"]);
-    assert_eq!(list["generations"][1]["progress"], "open");
+    assert_eq!(world.progress(), ["done", "open"]);
     // Another change waits for its own generation; what was begun is finished first.
     world.content("arm64", "three\n");
     world.env.rebuild(&[]);
     let run = world.env.mabuild(&["publish"]).ok();
     assert!(run.stdout.contains("finished generation 2"), "{}", run.stdout);
     assert_ne!(world.digest("1"), app);
-    let list = world.document(&["publish", "ls"]);
-    let progress: Vec<&Value> =
-        list["generations"].as_array().unwrap().iter().map(|g| &g["progress"]).collect();
-    assert_eq!(progress, ["done", "done", "done"]);
+    assert_eq!(world.progress(), ["done", "done", "done"]);
 }
 
 #[test]
@@ -316,6 +326,58 @@ fn publish_that_was_killed_can_be_undone() {
     assert!(run.stdout.contains("rolled back generation 2"), "{}", run.stdout);
     assert_eq!((world.digest("1"), world.tag("tree", "1").0), (app.clone(), tree));
     assert_eq!(world.digest("latest"), app);
+}
+
+/// A job that begins with an empty store each night must be able to undo and prune what an
+/// earlier one has published.
+#[test]
+fn machines_that_share_a_cache_share_the_journal() {
+    let Some(registry) = Registry::start(Kind::Plain) else { return };
+    let gate = Gate::start(&registry.host);
+    let one = World::new(&gate.host, "");
+    one.rebuild(&[]).ok();
+    let first = one.digest("1");
+    // What the store knows by then is taken over.
+    let text = std::fs::read_to_string(one.env.path("mabuild.kdl")).unwrap();
+    one.env.write("mabuild.kdl", format!("{text}remote-cache \"{}/cache\"\n", gate.host));
+    one.content("amd64", "two\n");
+    one.rebuild(&[]).ok();
+    let second = one.digest("1");
+
+    let night = one.elsewhere();
+    assert_eq!(night.progress(), ["done", "done"]);
+    night.content("amd64", "three\n");
+    night.env.rebuild(&[]);
+    gate.close("PUT /v2/team/app/manifests/latest ");
+    let running = night.env.spawn(&["publish"]);
+    assert!(gate.wait());
+    running.signal(Signal::KILL);
+    running.wait();
+    gate.open();
+    assert_eq!(one.digest("latest"), second);
+    assert_eq!(one.progress(), ["done", "done", "open"]);
+    one.content("amd64", "three\n");
+    one.env.rebuild(&[]);
+    let run = one.env.mabuild(&["publish"]).ok();
+    assert!(run.stdout.contains("finished generation 3"), "{}", run.stdout);
+    let third = one.digest("latest");
+    assert_ne!(third, second);
+
+    let other = one.elsewhere();
+    let run = other.env.mabuild(&["publish", "rollback", "2"]).ok();
+    assert!(run.stdout.contains("rolled back generations 3, 2"), "{}", run.stdout);
+    assert_eq!((one.digest("1"), one.digest("latest")), (first.clone(), first.clone()));
+    assert_eq!(one.progress(), ["done", "undone", "undone"]);
+    one.elsewhere().env.mabuild(&["publish", "prune", "--keep", "1", "--yes"]).ok();
+    assert!(one.has("team/app", &first));
+    assert!(!one.has("team/app", &second) && !one.has("team/app", &third));
+
+    // Who cannot read the journal touches nothing.
+    one.content("arm64", "four\n");
+    one.env.rebuild(&[]);
+    one.env.write("mabuild.kdl", format!("{text}remote-cache \"127.0.0.1:9/cache\"\n"));
+    one.env.mabuild(&["publish"]).fails(3).says(&["the journal of publishes", "cannot be read"]);
+    assert_eq!(one.digest("1"), first);
 }
 
 #[test]

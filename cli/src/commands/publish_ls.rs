@@ -1,6 +1,6 @@
 //! `mabuild publish ls`.
 
-use mabuild_engine::ops::publish;
+use mabuild_engine::ops::{RunRequest, publish};
 use mabuild_engine::report::{self, schema};
 
 use crate::args::{Format, FormatArgs, ProjectArgs};
@@ -10,7 +10,7 @@ use crate::stop::Stop;
 /// Arguments of `publish ls`.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Each publish that moves tags is a generation. They are listed oldest first; -v shows the tags.\n\nExamples:\n  mabuild publish ls -v\n  mabuild publish ls --format json"
+    after_help = "Each publish that moves tags is a generation. They are listed oldest first; -v shows the tags.\nThey are written down in the store, or in the `remote-cache` of the file, where all machines see them.\n\nExamples:\n  mabuild publish ls -v\n  mabuild publish ls --format json"
 )]
 pub struct Args {
     #[command(flatten)]
@@ -28,10 +28,11 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
         return context.terminal.out(schema::GENERATIONS);
     }
     let project = context.open(&args.project)?;
-    let found =
-        publish::generations(&context.store()?, &project).map_err(|e| context.failed(&e, None))?;
+    let request = RunRequest { store: context.store()?, ..RunRequest::default() };
+    let found = publish::generations(&context.env, &project, &request);
+    let found = found.map_err(|e| context.failed(&e, None))?;
     if found.is_empty() {
-        context.terminal.say("nothing was published from this store yet\n");
+        context.terminal.say("nothing was published yet\n");
     }
     let style = context.terminal.out_style();
     context.terminal.out(&match args.format.format {

@@ -35,10 +35,8 @@ pub enum Progress {
 /// What one publish moved, over all repositories.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generation {
-    /// Its number; never given twice in a store.
+    /// Its number; never given twice in a journal.
     pub number: i64,
-    /// Name of the project in the store.
-    pub project: String,
     /// When it was opened, in Unix seconds.
     pub opened: i64,
     /// When it was finished or undone.
@@ -160,8 +158,7 @@ mod tests {
             pruned: false,
         };
         let moves = moves.iter().enumerate().map(moved).collect();
-        let project = String::new();
-        Generation { number, project, opened: 0, closed: None, progress, moves }
+        Generation { number, opened: 0, closed: None, progress, moves }
     }
 
     fn turns(steps: &[Step]) -> Vec<(&str, Turn)> {

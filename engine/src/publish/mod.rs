@@ -10,6 +10,7 @@
 mod assemble;
 mod docker;
 pub mod generation;
+pub mod journal;
 mod order;
 mod outcome;
 mod plan;

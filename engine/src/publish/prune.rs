@@ -234,7 +234,6 @@ mod tests {
     fn newest_generations_are_kept_with_what_was_before_them() {
         let generation = |number, progress, before: Option<u8>, after| Generation {
             number,
-            project: String::new(),
             opened: 0,
             closed: None,
             progress,

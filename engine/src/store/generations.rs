@@ -56,7 +56,6 @@ impl Store {
             while let Some(row) = rows.next()? {
                 out.push(Generation {
                     number: row.get(0)?,
-                    project: project.to_owned(),
                     opened: row.get(1)?,
                     closed: row.get(2)?,
                     progress: progress(row.get(3)?),

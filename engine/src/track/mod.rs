@@ -7,6 +7,7 @@
 
 mod added;
 mod apt;
+mod artifact;
 mod context;
 mod distro;
 mod emulator;
@@ -14,6 +15,7 @@ mod find;
 mod git;
 mod http;
 mod images;
+mod journal;
 mod keys;
 mod local;
 mod logins;

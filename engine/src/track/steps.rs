@@ -3,12 +3,11 @@
 
 use std::sync::Arc;
 
-use mabuild_oci::image::Document;
-use mabuild_oci::{Descriptor, Digest, Manifest, media_type};
+use mabuild_oci::{Descriptor, Digest, Manifest};
 use mabuild_registry::Reference;
 
-use super::registry::{client, read};
-use super::{Shared, Tracking, wrong};
+use super::registry::read;
+use super::{Shared, Tracking, artifact, wrong};
 use crate::facts::FactError;
 use crate::key::Key;
 use crate::store::StepRow;
@@ -59,10 +58,9 @@ impl Tracking {
 
 async fn recall(shared: &Arc<Shared>, repository: &str, key: &Key) -> Result<bool, FactError> {
     let reference = reference(repository, key)?;
-    let Some(found) = client(shared)?.look(&reference).await? else { return Ok(false) };
-    let Document::Manifest(manifest) = &found.document else { return Ok(false) };
-    let Some(row) = row_of(manifest) else { return Ok(false) };
-    let date = manifest.annotations.get(DATE).and_then(|date| date.parse::<i64>().ok());
+    let Some(found) = artifact::look(shared, &reference, KIND).await? else { return Ok(false) };
+    let Some(row) = row_of(&found) else { return Ok(false) };
+    let date = found.annotations.get(DATE).and_then(|date| date.parse::<i64>().ok());
     let store = &shared.store;
     let layer = row.as_ref().and_then(|row| Digest::parse(&row.digest).ok());
     let noted = layer.map_or(Ok(()), |layer| store.put_elsewhere(&[layer], repository));
@@ -76,9 +74,6 @@ async fn recall(shared: &Arc<Shared>, repository: &str, key: &Key) -> Result<boo
 
 /// What a manifest says of a step; the inner value is none where it changed nothing.
 fn row_of(manifest: &Manifest) -> Option<Option<StepRow>> {
-    if manifest.artifact_type.as_deref() != Some(KIND) {
-        return None;
-    }
     let Some(diff_id) = manifest.annotations.get(DIFF_ID) else { return Some(None) };
     let [layer] = manifest.layers.as_slice() else { return None };
     Digest::parse(diff_id).ok()?;
@@ -93,29 +88,14 @@ fn row_of(manifest: &Manifest) -> Option<Option<StepRow>> {
 async fn keep(shared: &Arc<Shared>, repository: &str, key: &Key) -> Result<(), FactError> {
     let (store, key_text) = (&shared.store, key.hex());
     let Some(row) = store.step(key) else { return Ok(()) };
-    let unwritten = |e: mabuild_oci::Error| wrong(e.to_string());
-    let layout = store.layout();
-    let empty = layout.write_blob(media_type::EMPTY, b"{}").map_err(unwritten)?;
-    let layer = match &row {
-        Some(row) => {
-            let digest = Digest::parse(&row.digest).map_err(unwritten)?;
-            Descriptor::new(row.media_type.clone(), digest, row.size)
-        }
-        None => empty.clone(),
+    let layer = |row: &StepRow| {
+        let digest = Digest::parse(&row.digest).map_err(|e| wrong(e.to_string()))?;
+        Ok::<_, FactError>(Descriptor::new(row.media_type.clone(), digest, row.size))
     };
-    let mut manifest = Manifest::new(empty, vec![layer]);
-    manifest.artifact_type = Some(KIND.to_owned());
-    if let Some(row) = &row {
-        manifest.annotations.insert(DIFF_ID.to_owned(), row.diff_id.clone());
-    }
-    if let Some(date) = store.memo(BASE_DATE, &key_text) {
-        manifest.annotations.insert(DATE.to_owned(), date);
-    }
-    let bytes = manifest.to_bytes().map_err(unwritten)?;
-    let descriptor = layout.write_blob(media_type::MANIFEST, &bytes).map_err(unwritten)?;
-    let reference = reference(repository, key)?;
-    let client = client(shared)?;
-    client.push(layout, &descriptor, &reference, &[]).await?;
-    client.put(&reference, media_type::MANIFEST, &bytes).await?;
+    let layers = row.iter().map(layer).collect::<Result<Vec<_>, _>>()?;
+    let diff_id = row.map(|row| (DIFF_ID.to_owned(), row.diff_id));
+    let date = store.memo(BASE_DATE, &key_text).map(|date| (DATE.to_owned(), date));
+    let annotations = diff_id.into_iter().chain(date);
+    artifact::put(shared, &reference(repository, key)?, KIND, layers, annotations).await?;
     Ok(())
 }

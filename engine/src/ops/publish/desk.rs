@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use mabuild_registry::{Client, Error};
 
+use super::journal::Journal;
 use crate::event::Listener;
 use crate::ops::planning::tracking;
 use crate::ops::{Cancel, Env, ErrorKind, OpError, Project, RunRequest};
@@ -31,8 +32,8 @@ impl From<OpError> for Stopped {
 pub(super) struct Desk {
     pub store: Arc<Store>,
     pub tracking: Arc<Tracking>,
+    pub journal: Journal,
     cancel: Cancel,
-    pub project: String,
     pub now: i64,
     _guards: [Guard; 2],
 }
@@ -55,10 +56,10 @@ impl Desk {
             None => Arc::new(tracking(env, Some(project), request, &store, listener)?),
         };
         Ok(Self {
+            journal: Journal::open(project, &store, &tracking)?,
             store,
             tracking,
             cancel: cancel.clone(),
-            project: project.name.clone(),
             now: env.now,
             _guards: [in_use, alone],
         })
@@ -85,14 +86,6 @@ impl Desk {
             OpError::new(ErrorKind::Environment, "mabuild::engine::registry", e.message)
         })?;
         done.ok_or(Stopped::Interrupted)
-    }
-
-    pub fn generations(&self) -> Result<Vec<Generation>, OpError> {
-        self.store.generations(&self.project).map_err(OpError::store)
-    }
-
-    pub fn close(&self, number: i64, progress: Progress) -> Result<(), OpError> {
-        self.store.generation_close(number, self.now, progress).map_err(OpError::store)
     }
 
     /// Asks what the tags of generations say now, and what has to be done with them.
@@ -124,7 +117,7 @@ impl Desk {
 
     /// Finishes what a killed run has left open.
     pub fn resume(&self, out: &mut Published) -> Result<(), Stopped> {
-        for open in self.generations()? {
+        for open in self.journal.generations()? {
             if open.progress != Progress::Open {
                 continue;
             }
@@ -139,7 +132,7 @@ impl Desk {
             };
             let is_whole = tags.iter().all(|(_, end)| end.is_settled());
             if is_whole && !out.dry_run {
-                self.close(open.number, Progress::Done)?;
+                self.journal.close(open.number, self.now, Progress::Done)?;
             }
             out.resumed.push(Resumed { number: open.number, tags });
         }

@@ -2,6 +2,7 @@
 
 mod desk;
 mod far;
+mod journal;
 mod members;
 mod pruning;
 mod undo;
@@ -19,6 +20,7 @@ use super::planning::{lowered, plan_in};
 use super::{Cancel, Env, ErrorKind, Finished, OpError, Project, RunRequest};
 use crate::event::Listener;
 use crate::publish::generation::{Move, Progress, Step, Turn};
+use crate::publish::journal::Change;
 use crate::publish::push::{self, Ask, Job, Means};
 use crate::publish::{
     About, Format, Image, Outcome, Part, Plan, Planned, Published, TagEnd, Tagged, Target, plan,
@@ -185,9 +187,8 @@ impl Desk {
         if moves.is_empty() {
             return Ok(());
         }
-        let number =
-            self.store.generation_open(&self.project, self.now, &moves).map_err(OpError::store)?;
-        out.generation = Some(number);
+        let opened = Change::Open { now: self.now, moves: moves.clone() };
+        out.generation = self.journal.change(&opened)?;
         let mut means = Means::default();
         for work in &*works {
             if let Outcome::Whole { plan: Plan { made: Some(made), .. }, .. } = &work.outcome {
@@ -198,8 +199,8 @@ impl Desk {
         let ends = self.on(|client| push::carry_out(client, steps, means))?;
         let is_whole = ends.iter().all(|(_, end)| end.is_settled());
         settle(works, ends);
-        if is_whole {
-            self.close(number, Progress::Done)?;
+        if let (true, Some(number)) = (is_whole, out.generation) {
+            self.journal.close(number, self.now, Progress::Done)?;
             self.note(works)?;
         }
         Ok(())

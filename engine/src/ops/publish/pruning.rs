@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use mabuild_oci::Digest;
+
 use super::desk::{Desk, Stopped};
 use crate::ops::{Cancel, Env, ErrorKind, OpError, Project, RunRequest};
 use crate::publish::Failed;
+use crate::publish::journal::Change;
 use crate::publish::prune::{Claims, claims};
 use crate::publish::push::all;
 use crate::publish::scan::{Removal, remove, scan};
@@ -34,9 +37,9 @@ pub fn prune(
 ) -> Result<Pruned, OpError> {
     cancel.begin();
     let desk = Desk::open(env, project, request, None, cancel, None)?;
-    let generations = desk.generations()?;
+    let generations = desk.journal.generations()?;
     if generations.is_empty() {
-        let message = "nothing was published from this store, so there is nothing to prune";
+        let message = "nothing is known to have been published, so there is nothing to prune";
         return Err(OpError::new(ErrorKind::User, "mabuild::engine::generation", message));
     }
     let mut out = Pruned::default();
@@ -66,20 +69,18 @@ impl Desk {
             let look = move |(repository, claims)| scan(client.clone(), repository, claims);
             all(claims.into_iter().map(look))
         })?;
+        let mut gone = Vec::new();
         for (repository, found) in names.into_iter().zip(found) {
             match found {
                 Ok(removal) => {
-                    // What is gone need not be asked for again.
-                    for digest in &removal.absent {
-                        let noted = self.store.generation_pruned(&repository, digest);
-                        noted.map_err(OpError::store)?;
-                    }
+                    gone.extend(removal.absent.iter().map(|digest| (repository.clone(), *digest)));
                     out.removals.push(removal);
                 }
                 Err(error) => out.failed.push((repository, error.into())),
             }
         }
-        Ok(())
+        // It need not be asked for again.
+        Ok(self.note_pruned(gone)?)
     }
 
     fn remove(&self, out: &mut Pruned) -> Result<(), Stopped> {
@@ -88,18 +89,25 @@ impl Desk {
             let one = move |removal| remove(client.clone(), removal);
             all(removals.into_iter().map(one))
         })?;
+        let mut gone = Vec::new();
         for (removal, ends) in ends {
             for (digest, end) in removal.digests.iter().zip(ends) {
                 match end {
                     Ok(_) => {
                         out.deleted += 1;
-                        let noted = self.store.generation_pruned(&removal.repository, digest);
-                        noted.map_err(OpError::store)?;
+                        gone.push((removal.repository.clone(), *digest));
                     }
                     Err(error) => out.failed.push((removal.repository.clone(), error.into())),
                 }
             }
         }
-        Ok(())
+        Ok(self.note_pruned(gone)?)
+    }
+
+    fn note_pruned(&self, gone: Vec<(String, Digest)>) -> Result<(), OpError> {
+        match gone.is_empty() {
+            true => Ok(()),
+            false => self.journal.change(&Change::Pruned(gone)).map(drop),
+        }
     }
 }

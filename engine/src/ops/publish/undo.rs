@@ -1,8 +1,10 @@
 //! `publish ls` and `publish rollback`.
 
-use std::path::Path;
+use std::sync::Arc;
 
 use super::desk::{Desk, Stopped};
+use super::journal::Journal;
+use crate::ops::planning::tracking;
 use crate::ops::{Cancel, Env, ErrorKind, OpError, Project, RunRequest};
 use crate::publish::TagEnd;
 use crate::publish::generation::{Generation, Progress, Step, Turn, undo, undone_with};
@@ -23,9 +25,14 @@ pub struct RolledBack {
 }
 
 /// The generations of a project, oldest first.
-pub fn generations(store: &Path, project: &Project) -> Result<Vec<Generation>, OpError> {
-    let store = Store::open(store).map_err(OpError::store)?;
-    store.generations(&project.name).map_err(OpError::store)
+pub fn generations(
+    env: &Env,
+    project: &Project,
+    request: &RunRequest,
+) -> Result<Vec<Generation>, OpError> {
+    let store = Arc::new(Store::open(&request.store).map_err(OpError::store)?);
+    let tracking = Arc::new(tracking(env, Some(project), request, &store, None)?);
+    Journal::open(project, &store, &tracking)?.generations()
 }
 
 /// Puts every tag back to what it said before a generation and all newer ones; without a number,
@@ -40,7 +47,7 @@ pub fn rollback(
 ) -> Result<RolledBack, OpError> {
     cancel.begin();
     let desk = Desk::open(env, project, request, None, cancel, None)?;
-    let all = desk.generations()?;
+    let all = desk.journal.generations()?;
     let found = undone_with(&all, number).ok_or_else(|| unknown(&all, number))?;
     let numbers: Vec<i64> = found.iter().map(|generation| generation.number).collect();
     let mut out =
@@ -57,7 +64,7 @@ pub fn rollback(
     let is_whole = out.tags.iter().all(|(step, end)| end.is_settled() || is_refused(step, end));
     if is_whole && !dry_run && !out.interrupted {
         for number in numbers {
-            desk.close(number, Progress::Undone)?;
+            desk.journal.close(number, desk.now, Progress::Undone)?;
         }
     }
     Ok(out)
@@ -112,5 +119,5 @@ fn unknown(all: &[Generation], number: Option<i64>) -> OpError {
         None => "there is no generation to roll back".to_owned(),
     };
     OpError::new(ErrorKind::User, "mabuild::engine::generation", message)
-        .help("`mabuild publish ls` lists the generations of this store")
+        .help("`mabuild publish ls` lists the generations of this project")
 }

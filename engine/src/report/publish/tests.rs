@@ -130,14 +130,8 @@ fn documents_fit_their_schemas() {
         wave: 0,
         pruned: true,
     }];
-    let generation = Generation {
-        number: 3,
-        project: "/p".into(),
-        opened: 0,
-        closed: None,
-        progress: Progress::Open,
-        moves,
-    };
+    let generation =
+        Generation { number: 3, opened: 0, closed: None, progress: Progress::Open, moves };
     let document = fits(schema::GENERATIONS, &generations_json(std::slice::from_ref(&generation)));
     assert_eq!(document["generations"][0]["progress"], "open");
     let text = generations_text(&[generation], true, Style::Plain);
