@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use mabuild_oci::Digest;
+use serde::{Deserialize, Serialize};
 
 /// One tag that a publish moves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Move {
     /// `HOST/PATH`.
     pub repository: String,
@@ -18,11 +19,13 @@ pub struct Move {
     /// Which moves come before it: those with a smaller number.
     pub wave: u32,
     /// Whether what it says was deleted from the registry since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub pruned: bool,
 }
 
 /// How far a generation is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Progress {
     /// Its tags are being moved, or were when the program was killed.
     Open,
@@ -32,8 +35,9 @@ pub enum Progress {
     Undone,
 }
 
-/// What one publish moved, over all repositories.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What one publish moved, over all repositories. In this form it stands in the journal that
+/// machines share.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Generation {
     /// Its number; never given twice in a journal.
     pub number: i64,

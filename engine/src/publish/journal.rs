@@ -74,15 +74,14 @@ impl Journal {
         if version != VERSION {
             return Err(Unreadable::Newer(version));
         }
-        let Document { generations, .. } = serde_json::from_slice(bytes).map_err(garbled)?;
-        let mut generations: Vec<Generation> = generations.into_iter().map(Into::into).collect();
+        let Document { mut generations, .. } = serde_json::from_slice(bytes).map_err(garbled)?;
         generations.sort_by_key(|generation| generation.number);
         Ok(Self { generations })
     }
 
     /// Writes the document.
     pub fn write(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let generations = self.generations.iter().cloned().map(Into::into).collect();
+        let generations = self.generations.clone();
         serde_json::to_vec(&Document { version: VERSION, generations })
     }
 
@@ -155,74 +154,7 @@ impl Journal {
 #[derive(Serialize, Deserialize)]
 struct Document {
     version: u32,
-    generations: Vec<Entry>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Entry {
-    number: i64,
-    /// Unix seconds, like all times here.
-    opened: i64,
-    closed: Option<i64>,
-    progress: Word,
-    moves: Vec<Moved>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Word {
-    Open,
-    Done,
-    Undone,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Moved {
-    repository: String,
-    tag: String,
-    before: Option<Digest>,
-    after: Digest,
-    wave: u32,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pruned: bool,
-}
-
-impl From<Generation> for Entry {
-    fn from(Generation { number, opened, closed, progress, moves }: Generation) -> Self {
-        let progress = match progress {
-            Progress::Open => Word::Open,
-            Progress::Done => Word::Done,
-            Progress::Undone => Word::Undone,
-        };
-        let moved = |Move { repository, tag, before, after, wave, pruned }| Moved {
-            repository,
-            tag,
-            before,
-            after,
-            wave,
-            pruned,
-        };
-        Self { number, opened, closed, progress, moves: moves.into_iter().map(moved).collect() }
-    }
-}
-
-impl From<Entry> for Generation {
-    fn from(Entry { number, opened, closed, progress, moves }: Entry) -> Self {
-        let progress = match progress {
-            Word::Open => Progress::Open,
-            Word::Done => Progress::Done,
-            Word::Undone => Progress::Undone,
-        };
-        let of = |Moved { repository, tag, before, after, wave, pruned }| Move {
-            repository,
-            tag,
-            before,
-            after,
-            wave,
-            pruned,
-        };
-        Self { number, opened, closed, progress, moves: moves.into_iter().map(of).collect() }
-    }
+    generations: Vec<Generation>,
 }
 
 #[cfg(test)]
