@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use mabuild_engine::graph::{Graph, Selection, select};
@@ -60,9 +61,34 @@ impl Context {
         ops::store_dir(&self.env, self.store.as_deref()).map_err(|e| self.failed(&e, None))
     }
 
-    /// How images are read.
+    /// How images are read: of registries as the project says, where there is one.
     pub fn reading(&self, args: &ReadArgs) -> Result<ReadRequest, Stop> {
-        Ok(ReadRequest { store: self.store()?, offline: args.offline })
+        let project = match args.offline {
+            true => None,
+            false => self.surroundings()?,
+        };
+        Ok(ReadRequest { store: self.store()?, offline: args.offline, project })
+    }
+
+    /// The project for its settings of registries alone. What needs none goes on without one that
+    /// has mistakes.
+    fn surroundings(&self) -> Result<Option<Arc<Project>>, Stop> {
+        let request = ProjectRequest { file: self.file.clone(), ..ProjectRequest::default() };
+        let main = match ops::find_file(&self.env, &request) {
+            Err(_) if self.file.is_none() => return Ok(None),
+            found => found.map_err(|e| self.failed(&e, None))?,
+        };
+        match ops::open(&self.env, &request) {
+            Ok(project) if project.lowered.is_some() => Ok(Some(Arc::new(project))),
+            _ => {
+                let main = words::one_line(&main.display().to_string());
+                self.terminal.say(&format!(
+                    "warning: {main} has mistakes, so what it says of registries is left out; \
+                     `mabuild check` shows them\n"
+                ));
+                Ok(None)
+            }
+        }
     }
 
     /// Which project is meant.

@@ -18,19 +18,29 @@ pub fn run(
     project: &Project,
     request: &PublishRequest,
     finished: Option<&Finished>,
+    progress: Progress,
     cancel: &Cancel,
 ) -> Result<Published, Stop> {
-    let graph = &context.lowered(project)?.graph;
-    let listener = Progress::start(&context.terminal, Form::Quiet, graph, false).listener();
+    let listener = progress.listener();
     let done = publish(&context.env, project, request, finished, &listener, cancel);
+    progress.finish();
     done.map_err(|e| context.failed(&e, Some(&project.loaded.sources)))
+}
+
+/// Shows how far publishing is.
+pub fn progress(context: &Context, form: Form) -> Progress {
+    Progress::of_transfer(&context.terminal, form, "publishing")
 }
 
 /// A handle that Ctrl-C ends the work by.
 pub fn cancel(context: &Context) -> Result<Cancel, Stop> {
-    let cancel = Cancel::default();
     let terminal = context.terminal;
-    let notice = move || terminal.say("stopping; once more to stop at once\n");
+    cancel_with(context, move || terminal.say("stopping; once more to stop at once\n"))
+}
+
+/// The same, with what is done at the first Ctrl-C.
+pub fn cancel_with(context: &Context, notice: impl Fn() + Send + 'static) -> Result<Cancel, Stop> {
+    let cancel = Cancel::default();
     interrupt::watch(&context.terminal, cancel.clone(), notice)?;
     Ok(cancel)
 }

@@ -26,6 +26,20 @@ pub enum Event {
         /// Bytes in all, when known.
         total: Option<u64>,
     },
+    /// Bytes go out to a registry.
+    Upload {
+        /// The repository, `HOST/PATH`.
+        to: Arc<str>,
+        /// The blob that is sent, `sha256:…`.
+        blob: Arc<str>,
+        /// Bytes so far; fewer than before where some have to be sent again.
+        done: u64,
+        /// Bytes in all.
+        total: u64,
+        /// Whether nothing more comes: the registry has the blob, or it was given up and nothing is
+        /// done.
+        is_over: bool,
+    },
     /// A node is worked on.
     NodeStarted {
         /// The node.

@@ -503,3 +503,46 @@ fn make_program(path: &Path) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
+
+#[test]
+fn what_a_project_says_of_registries_holds_for_images() {
+    let Some(registry) = Registry::start(Kind::Tls) else { return };
+    let env = built("one\n");
+    let (host, digest) = (&registry.host, env.digest("site:1.0"));
+    let text = std::fs::read_to_string(env.path("mabuild.kdl")).unwrap();
+    env.write("ca.pem", registry.certificate());
+    env.write("mabuild.kdl", format!("{text}registry {host:?} {{ ca \"ca.pem\" }}\n"));
+    let site = format!("{host}/team/site:1.0");
+    copy(&env, "store:site:1.0", &site, &[]);
+    assert_eq!(copy(&env, &site, &format!("{host}/mirror/site:2"), &[])["digest"], *digest);
+
+    // Elsewhere nobody knows of the authority.
+    let far = TestEnv::new();
+    let (layout, folder) = path(&far, "layout");
+    let layout_at = format!("oci:{folder}:1");
+    let words: [&[&str]; 5] = [
+        &["image", "inspect", &site],
+        &["image", "tree", &site],
+        &["image", "files", &format!("{site}@arm64")],
+        &["image", "diff", &format!("{site}@amd64"), &format!("{site}@arm64")],
+        &["copy", &site, &layout_at],
+    ];
+    for words in words {
+        far.mabuild(words).fails(3).says(&[host, "TLS"]);
+    }
+    assert!(!layout.exists());
+    let file = env.path("mabuild.kdl").display().to_string();
+    for words in words {
+        far.mabuild(&[&["-f", &file], words].concat()).ok();
+    }
+    assert_eq!(manifests(&layout, &digest).len(), 3);
+    far.mabuild(&["image", "tree", &site, "-f", "none.kdl"]).fails(2).says(&["none.kdl"]);
+
+    // Mistakes of a project keep nobody from an image.
+    far.write("mabuild.kdl", "mabuild 1\nregistry \"a.example\" { mirror }\n");
+    let exact = format!("{host}/team/site@{digest}");
+    let run = far.mabuild(&["image", "tree", &exact]).ok();
+    assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+    run.says(&["warning: ", "mabuild.kdl", "`mabuild check`"]);
+    assert_eq!(far.mabuild(&["image", "tree", &exact, "--offline"]).ok().stderr, "");
+}

@@ -215,6 +215,39 @@ fn one_tag_has_all_architectures_and_is_written_once() {
 }
 
 #[test]
+fn report_of_a_run_says_what_was_published() {
+    let Some(mut registry) = Registry::start(Kind::Plain) else { return };
+    let world = World::new(&registry.host, "");
+    let schema = |words: &[&str]| world.env.mabuild(&[words, &["--schema"]].concat()).ok().json();
+    let schemas = (schema(&["graph", "rebuild"]), schema(&["publish"]));
+    let fits = |report: &Value| {
+        let mut faults = schema::faults(&schemas.0, report);
+        if let Some(publish) = report.get("publish") {
+            faults.extend(schema::faults(&schemas.1, publish));
+        }
+        assert!(faults.is_empty(), "{faults:#?}\n{report:#}");
+    };
+    let report = world.rebuild(&["--report", "json"]).ok().json();
+    fits(&report);
+    let publish = &report["publish"];
+    assert_eq!((&publish["generation"], &report["result"]), (&1.into(), &"ok".into()));
+    assert_eq!(publish["images"][1]["tags"][0]["after"], world.digest("1"));
+    assert_eq!(publish["images"][1]["outcome"], "published");
+    // What failed stands there, too, and in a file as well.
+    world.content("arm64", "two\n");
+    world.env.rebuild(&[]);
+    registry.stop();
+    world.rebuild(&["--report", "report.json"]).fails(3);
+    let text = std::fs::read_to_string(world.env.path("report.json")).unwrap();
+    let report: Value = serde_json::from_str(&text).unwrap();
+    fits(&report);
+    assert_eq!(report["publish"]["images"][1]["outcome"], "failed", "{report:#}");
+    let report = world.env.try_rebuild(&[]).json();
+    fits(&report);
+    assert!(report.get("publish").is_none(), "{report:#}");
+}
+
+#[test]
 fn layers_of_a_base_are_mounted_from_there() {
     let Some(registry) = Registry::start(Kind::Plain) else { return };
     let world = World::new(&registry.host, "");

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::args::{Format, FormatArgs, ReadArgs};
 use crate::context::Context;
 use crate::stop::Stop;
+use crate::term::progress::{Form, Progress};
 
 /// Arguments of `copy`.
 #[derive(Debug, clap::Args)]
@@ -41,7 +42,11 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
         platforms: args.platform.clone(),
         referrers: args.referrers,
     };
-    let copied = copy::copy(&context.env, &context.reading(&args.read)?, &request);
+    let reading = context.reading(&args.read)?;
+    let form = Form::brief(context.terminal.is_screen());
+    let progress = Progress::of_transfer(&context.terminal, form, "copying");
+    let copied = copy::copy(&context.env, &reading, &request, &progress.listener());
+    progress.finish();
     let copied = copied.map_err(|e| context.failed(&e, None))?;
     match args.format.format {
         Format::Json => context.terminal.json(&document(&copied)),

@@ -196,7 +196,8 @@ fn hand_over(
     index: &Arc<str>,
     names: &[String],
 ) -> Result<(), Stop> {
-    let reading = ReadRequest { store: request.store.clone(), offline: request.offline };
+    let (store, offline) = (request.store.clone(), request.offline);
+    let reading = ReadRequest { store, offline, ..ReadRequest::default() };
     let mut stdout = std::io::stdout();
     for output in &args.output {
         let Kind::Export { form, dest } = &output.kind else { continue };

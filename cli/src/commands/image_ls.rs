@@ -1,6 +1,8 @@
 //! `mabuild image ls`.
 
-use mabuild_engine::ops::images::{self, PublishedRow, Standing};
+use std::sync::Arc;
+
+use mabuild_engine::ops::images::{self, PublishedRow, ReadRequest, Standing};
 use mabuild_engine::report::{JSON_VERSION, words};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -76,8 +78,10 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
 
 /// Lists what is published.
 fn remote(context: &Context, args: &Args) -> Result<(), Stop> {
-    let project = context.open_untested(&args.project)?;
-    let rows = images::published(&context.env, &context.reading(&args.read)?, &project);
+    let project = Arc::new(context.open_untested(&args.project)?);
+    let (store, offline) = (context.store()?, args.read.offline);
+    let request = ReadRequest { store, offline, ..ReadRequest::default() };
+    let rows = images::published(&context.env, &request, &project);
     let rows = rows.map_err(|e| context.failed(&e, None))?;
     let problems = rows.iter().filter_map(|row| match &row.standing {
         Standing::Unknown(why) => Some(why.clone()),

@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use mabuild_engine::ops::Cancel;
 use mabuild_engine::ops::shell::{self, Ended, ShellAt, ShellRequest};
 
-use crate::args::image_at;
+use crate::args::{ReadArgs, image_at};
 use crate::context::Context;
 use crate::flags;
 use crate::stop::{INTERRUPTED, Stop, USAGE};
@@ -40,9 +40,8 @@ pub struct Args {
     /// Which network the program has
     #[arg(long, value_name = "NETWORK")]
     network: Option<NetworkArg>,
-    /// Use no network to bring an image or an emulator
-    #[arg(long)]
-    offline: bool,
+    #[command(flatten)]
+    read: ReadArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -85,8 +84,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
         user: args.user.clone(),
         workdir: args.workdir.clone(),
         network: args.network.map(|network| network == NetworkArg::Host),
-        offline: args.offline,
-        store: context.store()?,
+        read: context.reading(&args.read)?,
     };
     let cancel = Cancel::default();
     interrupt::watch(&context.terminal, cancel.clone(), || {})?;

@@ -8,6 +8,7 @@ use crate::args::{Format, FormatArgs, ProjectArgs, PublishCommand};
 use crate::context::Context;
 use crate::publishing;
 use crate::stop::Stop;
+use crate::term::progress::Form;
 
 /// Arguments of `publish`.
 #[derive(Debug, clap::Args)]
@@ -61,8 +62,13 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
         ..RunRequest::default()
     };
     let request = PublishRequest { run, dry_run: args.dry_run };
-    let cancel = publishing::cancel(context)?;
-    let published = publishing::run(context, &project, &request, None, &cancel)?;
+    let form = Form::brief(context.terminal.is_screen());
+    let progress = publishing::progress(context, form);
+    let cancel = match form {
+        Form::Quiet => publishing::cancel(context)?,
+        _ => publishing::cancel_with(context, progress.notice())?,
+    };
+    let published = publishing::run(context, &project, &request, None, progress, &cancel)?;
     let text = match args.format.format {
         Format::Json => report::publish_json(&published),
         Format::Text => {

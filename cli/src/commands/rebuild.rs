@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use mabuild_engine::ops::publish::{PublishRequest, publishes};
 use mabuild_engine::ops::{self, Cancel, Finished, Project, RunRequest, Upstreams, Whose};
-use mabuild_engine::report::{self, words};
+use mabuild_engine::publish::Published;
+use mabuild_engine::report::{self, schema, words};
 
 use crate::args::{Jobs, PlanArgs, ProgressArg, ProjectArgs, TargetArgs};
 use crate::context::Context;
@@ -53,6 +54,9 @@ pub struct Args {
     /// Report the run as JSON on standard output (`json`) or in a file (`FILE.json`)
     #[arg(long, value_name = "json|FILE.json")]
     report: Option<ReportArg>,
+    /// Print the JSON Schema of what `--report` writes
+    #[arg(long)]
+    schema: bool,
 }
 
 /// Where the report goes.
@@ -78,6 +82,9 @@ impl FromStr for ReportArg {
 
 /// Brings targets up to date.
 pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
+    if args.schema {
+        return context.terminal.out(schema::RUN);
+    }
     let screen = context.terminal.is_screen();
     let Some(form) = form(args.progress, args.report.as_ref(), screen) else {
         let message = "`--progress json` and `--report json` both write to standard output";
@@ -115,36 +122,53 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
     let finished = ops::rebuild(&context.env, &project, &request, progress.listener(), &cancel);
     progress.finish();
     let finished = finished.map_err(|e| context.failed(&e, Some(&project.loaded.sources)))?;
-    show(context, args, &project, &finished)?;
+    show(context, &project, &finished)?;
     let built = stop::of_run(&finished.planning.plan, &finished.ends, &finished.summary);
+    let report = |published| report(context, args, &project, &finished, published);
+    if !args.publish || matches!(args.report, Some(ReportArg::File(_))) {
+        // Also before publishing: who is killed meanwhile has built all the same.
+        report(None)?;
+    }
     let published = match args.publish {
-        true => self::publish(context, &project, request, &finished, &cancel),
+        true => {
+            let published = self::publish(context, &project, request, &finished, (form, &cancel));
+            let reported = report(published.as_ref().ok().and_then(Option::as_ref));
+            let ended = |published| publishing::ended(context, &published);
+            published.and_then(|done| done.map_or(Ok(()), ended)).and(reported)
+        }
         false => Ok(()),
     };
     built.and(published)?;
     updated.as_ref().map_or(Ok(()), upstream::failed)
 }
 
-/// Publishes what the run left up to date. A run that failed and was not to go on publishes nothing.
+/// Publishes what the run left up to date. A run that failed and was not to go on publishes nothing;
+/// then there is none.
 fn publish(
     context: &Context,
     project: &Project,
     request: RunRequest,
     finished: &Finished,
-    cancel: &Cancel,
-) -> Result<(), Stop> {
+    (form, cancel): (Form, &Cancel),
+) -> Result<Option<Published>, Stop> {
     let summary = &finished.summary;
     if summary.interrupted || summary.failed > 0 && !request.keep_going {
         context
             .terminal
             .say("nothing is published after a failure; with -k the other images are\n");
-        return Ok(());
+        return Ok(None);
     }
     let request = PublishRequest { run: request, dry_run: false };
-    let published = publishing::run(context, project, &request, Some(finished), cancel)?;
+    let form = match form {
+        // What was published is told in a few lines at the end.
+        Form::Plain => Form::Quiet,
+        form => form,
+    };
+    let progress = publishing::progress(context, form);
+    let published = publishing::run(context, project, &request, Some(finished), progress, cancel)?;
     let style = context.terminal.err_style();
     context.terminal.say(&report::publish_text(&published, context.verbose, style));
-    publishing::ended(context, &published)
+    Ok(Some(published))
 }
 
 /// Moves the lock first. What cannot be asked stays as it is in the lock, and the others go on.
@@ -164,12 +188,7 @@ fn form(progress: ProgressArg, report: Option<&ReportArg>, screen: bool) -> Opti
     }
 }
 
-fn show(
-    context: &Context,
-    args: &Args,
-    project: &Project,
-    finished: &Finished,
-) -> Result<(), Stop> {
+fn show(context: &Context, project: &Project, finished: &Finished) -> Result<(), Stop> {
     let Finished { planning, ends, summary } = finished;
     let (graph, sources) = (&context.lowered(project)?.graph, &project.loaded.sources);
     let terminal = &context.terminal;
@@ -180,9 +199,23 @@ fn show(
         terminal.say(&failures::failed(terminal, graph, ends, sources));
         terminal.say(&report::run_text(graph, ends, summary, terminal.err_style()));
     }
+    Ok(())
+}
+
+/// Writes the report where it is to go, if anywhere.
+fn report(
+    context: &Context,
+    args: &Args,
+    project: &Project,
+    finished: &Finished,
+    published: Option<&Published>,
+) -> Result<(), Stop> {
     let Some(target) = &args.report else { return Ok(()) };
-    let name = project.main.to_string_lossy();
-    let text = report::run_json(graph, &name, &planning.plan, ends, summary, sources);
+    let Finished { planning, ends, summary } = finished;
+    let (graph, sources) = (&context.lowered(project)?.graph, &project.loaded.sources);
+    let (terminal, name) = (&context.terminal, project.main.to_string_lossy());
+    let publish = published.map(report::publish_document);
+    let text = report::run_json(graph, &name, &planning.plan, ends, summary, sources, publish);
     match target {
         ReportArg::Stdout => terminal.out(&text),
         ReportArg::File(path) => std::fs::write(context.env.cwd.join(path), text).map_err(|e| {

@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::error::Fault;
+use crate::sending::Leg;
 
 /// Bytes that are read and handed over at once.
 const PIECE: u64 = 256 << 10;
@@ -41,7 +42,7 @@ pub(crate) enum Payload {
     #[default]
     None,
     Whole(Bytes),
-    Stream(Arc<dyn Feed>),
+    Stream(Arc<dyn Feed>, Option<Leg>),
 }
 
 impl Payload {
@@ -50,12 +51,12 @@ impl Payload {
         match self {
             Self::None => (None, Arc::default()),
             Self::Whole(bytes) => (Some(bytes.clone().into()), Arc::default()),
-            Self::Stream(feed) => {
+            Self::Stream(feed, leg) => {
                 let (into, pieces) = channel(WAITING);
                 let length = feed.length();
                 let flow = Arc::new(Flow { length, ..Flow::default() });
                 feed.pour(into);
-                let pipe = Pipe { pieces, left: length, flow: flow.clone() };
+                let pipe = Pipe { pieces, left: length, flow: flow.clone(), leg: leg.clone() };
                 (Some(reqwest::Body::wrap(pipe)), flow)
             }
         }
@@ -96,6 +97,7 @@ struct Pipe {
     pieces: Receiver<Piece>,
     left: u64,
     flow: Arc<Flow>,
+    leg: Option<Leg>,
 }
 
 impl Body for Pipe {
@@ -116,8 +118,12 @@ impl Body for Pipe {
         };
         Poll::Ready(Some(match piece {
             Ok(bytes) => {
-                self.left -= bytes.len() as u64;
-                self.flow.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                let length = bytes.len() as u64;
+                self.left -= length;
+                let before = self.flow.sent.fetch_add(length, Ordering::Relaxed);
+                if let Some(leg) = &self.leg {
+                    leg.sent(before + length);
+                }
                 Ok(Frame::data(bytes))
             }
             Err(fault) => {

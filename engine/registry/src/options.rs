@@ -8,6 +8,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::credentials::{CredentialHelper, Credentials};
+use crate::sending::Sending;
 
 /// Gives the client that asks an address. It has to follow redirections, but not from https to
 /// http, and not without end. The error says why there is none.
@@ -15,6 +16,9 @@ pub type Connect = dyn Fn(&Url) -> Result<reqwest::Client, String> + Send + Sync
 
 /// Hears of a blob that is being fetched: its name, bytes so far, bytes in all.
 pub type OnProgress = dyn Fn(&str, u64, u64) + Send + Sync;
+
+/// Hears of a blob that is being sent: when it is known to be needed, on its way, and at its end.
+pub type OnSending = dyn Fn(&Sending<'_>) + Send + Sync;
 
 /// What one host is sent at most, where that is not what others are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,8 +63,10 @@ pub struct Options {
     pub stall_timeout: Duration,
     /// Where the randomness of pauses starts.
     pub seed: u64,
-    /// Who hears of blobs.
+    /// Who hears of blobs that are fetched.
     pub progress: Option<Arc<OnProgress>>,
+    /// Who hears of blobs that are sent.
+    pub sending: Option<Arc<OnSending>>,
 }
 
 impl Default for Options {
@@ -81,6 +87,7 @@ impl Default for Options {
             stall_timeout: Duration::from_secs(45),
             seed: 0,
             progress: None,
+            sending: None,
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::client::{Ask, Inner};
 use crate::error::{ErrorKind, Fault, Trouble, shown};
 use crate::manifest::content_digest;
 use crate::scope::Scope;
+use crate::sending::Voyage;
 use crate::wire;
 
 /// Bytes of the rest of a blob that are sent at once after a break.
@@ -46,6 +47,13 @@ pub(crate) enum Cargo {
     Whole(Arc<dyn Feed>),
 }
 
+/// A blob that is sent, and who hears of it.
+#[derive(Clone, Copy)]
+struct Load<'a> {
+    cargo: &'a Cargo,
+    voyage: &'a Voyage,
+}
+
 /// An upload that a registry waits for.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
@@ -55,14 +63,13 @@ pub(crate) struct Session {
     offset: u64,
 }
 
-impl Cargo {
+impl Load<'_> {
     fn part(&self, start: u64, length: u64) -> Payload {
-        match self {
-            Self::File(path) => {
-                Payload::Stream(Arc::new(FileFeed { path: path.clone(), start, length }))
-            }
-            Self::Whole(feed) => Payload::Stream(feed.clone()),
-        }
+        let feed: Arc<dyn Feed> = match self.cargo {
+            Cargo::File(path) => Arc::new(FileFeed { path: path.clone(), start, length }),
+            Cargo::Whole(feed) => feed.clone(),
+        };
+        Payload::Stream(feed, self.voyage.leg(start))
     }
 }
 
@@ -75,15 +82,20 @@ impl Inner {
         cargo: &Cargo,
         mut session: Option<Session>,
     ) -> Result<(), Fault> {
+        let voyage = Voyage::begin(self.options.sending.as_ref(), goal.reference, descriptor);
+        let load = Load { cargo, voyage: &voyage };
         let mut tries = self.tries(false);
         let mut had = 0;
         loop {
             let tried = {
                 let _permit = self.hosts.permit(&goal.reference.host).await;
-                self.attempt(goal, descriptor, cargo, &mut session).await
+                self.attempt(goal, descriptor, load, &mut session).await
             };
             let trouble = match tried {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    voyage.arrived();
+                    return Ok(());
+                }
                 Err(trouble) => trouble,
             };
             if let (Cargo::Whole(_), Trouble::Again { fault, .. }) = (cargo, &trouble) {
@@ -108,7 +120,7 @@ impl Inner {
         &self,
         goal: Goal<'_>,
         descriptor: &Descriptor,
-        cargo: &Cargo,
+        load: Load<'_>,
         session: &mut Option<Session>,
     ) -> Result<(), Trouble> {
         let mut open = match session.take() {
@@ -120,10 +132,10 @@ impl Inner {
         let size = descriptor.size;
         let sent = async {
             while is_rest && open.offset < size {
-                open = self.chunk_of(goal, &open, size, cargo).await?;
+                open = self.chunk_of(goal, &open, size, load).await?;
                 *session = Some(open.clone());
             }
-            let payload = if is_rest { Payload::None } else { cargo.part(0, size) };
+            let payload = if is_rest { Payload::None } else { load.part(0, size) };
             self.end(goal, &open, descriptor.digest, payload).await
         };
         match sent.await {
@@ -180,7 +192,7 @@ impl Inner {
         goal: Goal<'_>,
         open: &Session,
         size: u64,
-        cargo: &Cargo,
+        load: Load<'_>,
     ) -> Result<Session, Trouble> {
         let start = open.offset;
         let length = CHUNK.min(size - start);
@@ -188,7 +200,7 @@ impl Inner {
         let range = format!("{start}-{}", start + length - 1);
         insert(&mut ask.headers, CONTENT_RANGE, &range);
         ask.headers.insert(CONTENT_TYPE, BYTES);
-        ask.payload = cargo.part(start, length);
+        ask.payload = load.part(start, length);
         let response = self.send(&ask).await?;
         let whole = start + length;
         let has = end_of(response.headers()).filter(|has| *has > start && *has < whole);

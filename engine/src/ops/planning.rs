@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use mabuild_registry::Sending;
+
 use super::drafts::{Drafts, Locking};
 use super::memory::Memory;
 use super::{Env, ErrorKind, OpError, Project, RunRequest, lockfile};
@@ -125,8 +127,8 @@ pub(super) fn plan_in(
     Ok(Planning { selection, plan, specs: specs.clone(), drafts: specs, memory, forced })
 }
 
-/// The adapters that look at the world outside, as a project says how; what they download is told to
-/// the listener.
+/// The adapters that look at the world outside, as a project says how; what they move over the
+/// network is told to the listener.
 pub(super) fn tracking(
     env: &Env,
     project: Option<&Project>,
@@ -138,10 +140,22 @@ pub(super) fn tracking(
     let hosts = lowered.map(|lowered| lowered.hosts()).unwrap_or_default();
     let tracking = Tracking::new(store.clone(), &env.vars, env.now, request.offline, hosts)
         .map_err(|e| OpError::new(ErrorKind::Environment, "mabuild::engine::network", e))?;
-    if let Some(listener) = listener.cloned() {
-        tracking.on_download(Arc::new(move |what: &str, done, total| {
-            listener.event(&Event::Download { what: what.into(), done, total });
-        }));
+    if let Some(listener) = listener {
+        listen(&tracking, listener);
     }
     Ok(tracking)
+}
+
+/// Tells a listener from now on what moves over the network.
+pub(super) fn listen(tracking: &Tracking, listener: &Arc<dyn Listener>) {
+    let hears = listener.clone();
+    tracking.on_download(Arc::new(move |what: &str, done, total| {
+        hears.event(&Event::Download { what: what.into(), done, total });
+    }));
+    let hears = listener.clone();
+    tracking.on_upload(Arc::new(move |sending: &Sending<'_>| {
+        let Sending { to, blob, done, all: total, is_over } = *sending;
+        let (to, blob) = (to.into(), blob.to_string().into());
+        hears.event(&Event::Upload { to, blob, done, total, is_over });
+    }));
 }

@@ -1,6 +1,5 @@
 //! `image run`: a program in an image, or a shell at the point before a failed step.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use mabuild_lang::platform::Platform;
@@ -31,10 +30,8 @@ pub struct ShellRequest {
     pub workdir: Option<String>,
     /// Whether there is a network besides loopback; none for what is usual there.
     pub network: Option<bool>,
-    /// Whether the network may not be used to bring an emulator or an image.
-    pub offline: bool,
-    /// Folder of the store.
-    pub store: PathBuf,
+    /// How an image or an emulator is brought.
+    pub read: ReadRequest,
 }
 
 /// Where a program is run.
@@ -58,8 +55,7 @@ pub fn shell(
     cancel: &Cancel,
     begin: &dyn Fn(&[String]),
 ) -> Result<Ended, OpError> {
-    let asked = ReadRequest { store: request.store.clone(), offline: request.offline };
-    let reader = Reader::open(env, &asked)?;
+    let reader = Reader::open(env, &request.read)?;
     let overlay = env.vars.get("MABUILD_OVERLAY").is_none_or(|v| v != "0");
     let host = mabuild_sandbox::probe();
     let native = Native::new(
@@ -161,8 +157,7 @@ mod tests {
             user: None,
             workdir: None,
             network: None,
-            offline: true,
-            store: PathBuf::new(),
+            read: ReadRequest::default(),
         };
         words(&request, Defaults { entrypoint: list(&["/entry", "-x"]), cmd: list(&["cmd"]) })
     }

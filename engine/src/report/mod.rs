@@ -39,8 +39,9 @@ pub use html::{Details, HtmlOptions, html};
 pub use mermaid::mermaid;
 pub use plan::{plan_json, plan_table, reasons, up_to_date};
 pub use publish::{
-    Removable, generations_json, generations_text, prune_json, prune_text, publish_faults,
-    publish_json, publish_text, rollback_faults, rollback_json, rollback_text,
+    PublishDocument, Removable, generations_json, generations_text, prune_json, prune_text,
+    publish_document, publish_faults, publish_json, publish_text, rollback_faults, rollback_json,
+    rollback_text,
 };
 pub use query::{query_json, query_text};
 pub use reference::{reference_json, reference_markdown, reference_node};

@@ -10,6 +10,8 @@ pub const WHAT_IF: &str = include_str!("schema/what-if-1.json");
 pub const EXPLAIN: &str = include_str!("schema/explain-1.json");
 /// Of `graph explain --between RUN RUN --format json`.
 pub const BETWEEN: &str = include_str!("schema/between-1.json");
+/// Of what `graph rebuild --report` writes.
+pub const RUN: &str = include_str!("schema/run-1.json");
 /// Of `graph runs --format json`.
 pub const RUNS: &str = include_str!("schema/runs-1.json");
 /// Of `upstream check --format json` and `upstream update --format json`.
@@ -58,7 +60,7 @@ mod tests {
     #[test]
     fn every_schema_is_one() {
         let publishing = [PUBLISH, GENERATIONS, ROLLBACK, PRUNE];
-        for schema in [PLAN, WHAT_IF, EXPLAIN, BETWEEN, RUNS].into_iter().chain(publishing) {
+        for schema in [PLAN, WHAT_IF, EXPLAIN, BETWEEN, RUN, RUNS].into_iter().chain(publishing) {
             let schema: Value = serde_json::from_str(schema).unwrap();
             assert_eq!(schema["properties"]["version"]["const"], crate::report::JSON_VERSION);
             assert!(schema["title"].as_str().unwrap().ends_with(", version 1"));

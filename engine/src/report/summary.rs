@@ -106,9 +106,9 @@ fn phases(phases: &Phases) -> Vec<String> {
     .collect()
 }
 
-/// A run as JSON, version 1.
+/// A run as JSON, version 1: [`super::schema::RUN`].
 #[derive(Serialize)]
-struct Document<'a> {
+struct Document<'a, P> {
     version: u32,
     project: &'a str,
     /// `ok`, `failed` or `interrupted`.
@@ -116,6 +116,9 @@ struct Document<'a> {
     summary: SummaryDocument,
     /// In the order of the graph; indexes are nodes without a platform.
     nodes: Vec<NodeDocument<'a>>,
+    /// What was published afterwards; absent where nothing was to be, or nothing could.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publish: Option<P>,
 }
 
 #[derive(Serialize)]
@@ -188,14 +191,16 @@ struct FailureDocument<'a> {
     log: Option<&'a str>,
 }
 
-/// A run as a JSON document: `{"version":1,"project":…,"result":…,"summary":…,"nodes":[…]}`.
-pub fn run_json(
+/// A run as a JSON document: `{"version":1,"project":…,"result":…,"summary":…,"nodes":[…]}`, with
+/// the document of what was published after it, if anything was.
+pub fn run_json<P: Serialize>(
     graph: &Graph,
     project: &str,
     plan: &Plan,
     ends: &HashMap<NodeId, End>,
     summary: &Summary,
     sources: &SourceMap,
+    publish: Option<P>,
 ) -> String {
     let result = match summary {
         Summary { interrupted: true, .. } => "interrupted",
@@ -218,7 +223,7 @@ pub fn run_json(
     let nodes = all.iter().map(|(node, end)| node_document(graph, *node, end, sources)).collect();
     let skipped = skipped_count(graph, ends);
     let summary = SummaryDocument { skipped, ..summary_document(graph, summary) };
-    words::json(&Document { version: JSON_VERSION, project, result, summary, nodes })
+    words::json(&Document { version: JSON_VERSION, project, result, summary, nodes, publish })
 }
 
 fn summary_document(graph: &Graph, summary: &Summary) -> SummaryDocument {
@@ -289,9 +294,13 @@ fn node_document<'a>(
 mod tests {
     use std::time::Duration;
 
+    use mabuild_tests::schema::faults;
+
     use super::*;
     use crate::event::Failure;
+    use crate::publish::Published;
     use crate::report::testing::{Remembered, graph, plan_of};
+    use crate::report::{publish_document, publish_json, schema};
 
     fn ends(graph: &Graph) -> HashMap<NodeId, End> {
         let node = |name: &str| *graph.order().iter().find(|n| graph.name(**n) == name).unwrap();
@@ -354,8 +363,21 @@ mod tests {
     fn json_has_the_stable_fields() {
         let g = graph();
         let (plan, _) = plan_of(&g, &Remembered::everything());
-        let text = run_json(&g, "demo", &plan, &ends(&g), &summary(&g), &SourceMap::default());
-        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let (ends, summary, sources) = (ends(&g), summary(&g), SourceMap::default());
+        let json = |published: Option<&Published>| {
+            let publish = published.map(publish_document);
+            let text = run_json(&g, "demo", &plan, &ends, &summary, &sources, publish);
+            let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+            let schema = serde_json::from_str(schema::RUN).unwrap();
+            assert!(faults(&schema, &document).is_empty(), "{:#?}", faults(&schema, &document));
+            document
+        };
+        let published = Published { generation: Some(7), ..Published::default() };
+        let text = publish_json(&published);
+        let alone: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(json(Some(&published))["publish"], alone);
+        let json = json(None);
+        assert!(json.get("publish").is_none());
         assert_eq!(json["version"], 1);
         assert_eq!(json["result"], "failed");
         assert_eq!(json["summary"]["executed"], 1);

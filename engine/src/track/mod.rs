@@ -39,7 +39,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, mpsc};
 
 use mabuild_distro::debian::Source;
-use mabuild_registry::RateLimit;
+use mabuild_registry::{OnSending, RateLimit};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
@@ -109,6 +109,7 @@ struct Shared {
     repositories: references::Repositories,
     registry: OnceLock<Result<mabuild_registry::Client, FactError>>,
     on_download: RwLock<Option<Arc<OnDownload>>>,
+    on_upload: RwLock<Option<Arc<OnSending>>>,
     /// Steps on their way to a registry.
     uploads: Mutex<Vec<JoinHandle<Result<(), FactError>>>>,
 }
@@ -164,6 +165,7 @@ impl Tracking {
             repositories: references::Repositories::default(),
             registry: OnceLock::new(),
             on_download: RwLock::new(None),
+            on_upload: RwLock::new(None),
             uploads: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared), runtime: Some(runtime) })

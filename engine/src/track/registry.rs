@@ -4,16 +4,23 @@ use std::sync::{Arc, PoisonError};
 
 use mabuild_lang::reference;
 use mabuild_oci::Digest;
-use mabuild_registry::{Client, Error, HostLimits, Options, Reference};
+use mabuild_registry::{Client, Error, HostLimits, OnSending, Options, Reference, Sending};
 
 use super::http::Certificates;
 use super::logins::{Programs, credentials};
-use super::{Shared, TrackOptions, wrong};
+use super::{Shared, TrackOptions, Tracking, wrong};
 use crate::facts::{FactError, HostSettings};
 
 impl From<Error> for FactError {
     fn from(e: Error) -> Self {
         Self { blames_upstream: e.blames_registry(), message: e.message }
+    }
+}
+
+impl Tracking {
+    /// Sets who hears of blobs that registries are sent.
+    pub fn on_upload(&self, listener: Arc<OnSending>) {
+        *self.shared.on_upload.write().unwrap_or_else(PoisonError::into_inner) = Some(listener);
     }
 }
 
@@ -57,6 +64,14 @@ fn new(shared: &Arc<Shared>) -> Result<Client, FactError> {
             listener(name, done, Some(all));
         }
     };
+    let listening = Arc::downgrade(shared);
+    let sending = move |sending: &Sending<'_>| {
+        let Some(shared) = listening.upgrade() else { return };
+        let listener = shared.on_upload.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(listener) = listener {
+            listener(sending);
+        }
+    };
     let of_hosts = hosts.iter().map(|host| {
         let at_once = host.requests.and_then(|count| usize::try_from(count).ok());
         (host.host.clone(), HostLimits { at_once, in_all: host.max_requests })
@@ -79,6 +94,7 @@ fn new(shared: &Arc<Shared>) -> Result<Client, FactError> {
         stall_timeout: http.stall_timeout,
         seed: http.seed,
         progress: Some(Arc::new(progress)),
+        sending: Some(Arc::new(sending)),
         ..Options::default()
     };
     let (client, own) =

@@ -28,6 +28,10 @@ impl Json {
             Event::Download { what, done, total } => {
                 json!({"event": "download", "what": **what, "done": done, "total": total})
             }
+            Event::Upload { to, blob, done, total, is_over } => json!({
+                "event": "upload", "to": **to, "blob": **blob, "done": done,
+                "total": total, "over": is_over,
+            }),
             Event::NodeStarted { node, expected } => {
                 let node = self.names.get(*node);
                 json!({"event": "node-started", "node": node, "expected": expected})

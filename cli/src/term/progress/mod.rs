@@ -4,6 +4,7 @@ mod json;
 mod names;
 mod plain;
 mod screen;
+mod sending;
 mod tty;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use mabuild_engine::graph::Graph;
 use super::Terminal;
 use crate::args::ProgressArg;
 use names::Names;
+use screen::Screen;
 
 /// What is said when the run is asked to stop.
 const STOPPING: &str = "stopping what runs; once more to stop at once";
@@ -40,6 +42,11 @@ impl Form {
             ProgressArg::Tty | ProgressArg::Auto | ProgressArg::Plain => Self::Plain,
         }
     }
+
+    /// The form for what is told in a few lines at its end anyway.
+    pub fn brief(screen: bool) -> Self {
+        if screen { Self::Tty } else { Self::Quiet }
+    }
 }
 
 /// Shows nothing.
@@ -62,13 +69,31 @@ pub enum Progress {
 }
 
 impl Progress {
-    /// Starts showing. With `verbose`, nodes that are up to date are shown as well.
+    /// Starts showing a run. With `verbose`, nodes that are up to date are shown as well.
     pub fn start(terminal: &Terminal, form: Form, graph: &Graph, verbose: bool) -> Self {
-        let names = Names::of(graph);
+        Self::with(terminal, form, Names::of(graph), ("planning", verbose))
+    }
+
+    /// Starts showing what moves over the network while no node is worked on; `doing` says what
+    /// for.
+    pub fn of_transfer(terminal: &Terminal, form: Form, doing: &'static str) -> Self {
+        Self::with(terminal, form, Names::default(), (doing, false))
+    }
+
+    fn with(
+        terminal: &Terminal,
+        form: Form,
+        names: Names,
+        (doing, verbose): (&'static str, bool),
+    ) -> Self {
         match form {
             Form::Plain => Self::Plain(Arc::new(plain::Plain::new(*terminal, names, verbose))),
             Form::Json => Self::Json(Arc::new(json::Json::new(*terminal, names))),
-            Form::Tty => Self::Tty(tty::Tty::start(*terminal, names, verbose)),
+            Form::Tty => {
+                let (style, unicode) = (terminal.err_style(), terminal.unicode());
+                let screen = Screen::new(names, doing, (style, unicode), verbose);
+                Self::Tty(tty::Tty::start(*terminal, screen))
+            }
             Form::Quiet => Self::Quiet,
         }
     }

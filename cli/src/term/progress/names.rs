@@ -5,6 +5,7 @@ use std::sync::Arc;
 use mabuild_engine::graph::{Graph, NodeId, Part};
 
 /// Names of all nodes; what is equal for many is stored once.
+#[derive(Default)]
 pub struct Names {
     things: Vec<Arc<str>>,
     platforms: Vec<String>,

@@ -37,7 +37,7 @@ impl Plain {
             }
             Event::Warning { what } => Some(format!("warning: {}", words::one_line(what))),
             Event::Download { what, done, total } => self.download(what, *done, *total),
-            Event::NodeStarted { .. } | Event::Ended(_) => None,
+            Event::Upload { .. } | Event::NodeStarted { .. } | Event::Ended(_) => None,
             Event::Step { node, stage, number, of, text, cached } => {
                 let reused =
                     if *cached { style.paint(Tone::Dim, " (reused)") } else { String::new() };
@@ -121,13 +121,14 @@ mod tests {
     fn every_event_worth_a_line_has_one() {
         let terminal = Terminal::new(ColorChoice::Never, &BTreeMap::new());
         let plain = Plain::new(terminal, Names::of(&web()), false);
-        let node = NodeId(1);
+        let (node, blob) = (NodeId(1), "sha256:x".into());
         let download = |done| Event::Download { what: "a.deb".into(), done, total: Some(2048) };
         let events = [
             Event::Started { nodes: 3, kept: 1 },
             download(0),
             download(100),
             download(2048),
+            Event::Upload { to: "r/a".into(), blob, done: 1, total: 2, is_over: false },
             Event::NodeStarted { node, expected: None },
             Event::Step {
                 node,

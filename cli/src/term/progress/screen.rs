@@ -11,6 +11,7 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::names::Names;
 use super::plain::ending;
+use super::sending::Sending;
 
 /// Time before a screen is drawn at all: what ends sooner leaves one line and no flicker.
 const QUIET: Duration = Duration::from_millis(300);
@@ -18,10 +19,13 @@ const QUIET: Duration = Duration::from_millis(300);
 const STILL: Duration = Duration::from_secs(3);
 /// Downloads shown at once.
 const DOWNLOADS: usize = 3;
+/// Registries shown at once that something is sent to.
+const HOSTS: usize = 3;
 
 /// The state of a run. Times are those since the run began.
 pub struct Screen {
     names: Names,
+    doing: &'static str,
     style: Style,
     unicode: bool,
     verbose: bool,
@@ -30,6 +34,7 @@ pub struct Screen {
     failed: usize,
     running: BTreeMap<NodeId, Running>,
     downloads: Vec<Download>,
+    sending: Sending,
     started: bool,
     above: Vec<String>,
 }
@@ -48,10 +53,17 @@ struct Download {
 }
 
 impl Screen {
-    /// An empty screen. With `verbose`, nodes that are up to date have a line as well.
-    pub fn new(names: Names, style: Style, unicode: bool, verbose: bool) -> Self {
+    /// An empty screen; `doing` says what is done before a node is worked on, or where none is. With
+    /// `verbose`, nodes that are up to date have a line as well.
+    pub fn new(
+        names: Names,
+        doing: &'static str,
+        (style, unicode): (Style, bool),
+        verbose: bool,
+    ) -> Self {
         Self {
             names,
+            doing,
             style,
             unicode,
             verbose,
@@ -60,6 +72,7 @@ impl Screen {
             failed: 0,
             running: BTreeMap::new(),
             downloads: Vec::new(),
+            sending: Sending::default(),
             started: false,
             above: Vec::new(),
         }
@@ -75,6 +88,9 @@ impl Screen {
                 self.above.push(format!("warning: {}", words::one_line(what)));
             }
             Event::Download { what, done, total } => self.download(what, *done, *total, now),
+            Event::Upload { to, blob, done, total, is_over } => {
+                self.sending.apply((to, blob), (*done, *total), *is_over);
+            }
             Event::NodeStarted { node, expected } => {
                 let step = String::new();
                 self.running.insert(*node, Running { since: now, expected: *expected, step });
@@ -128,18 +144,28 @@ impl Screen {
         }
         // The last cell stays free: some terminals wrap as soon as it is written.
         let width = width.saturating_sub(1).max(1);
-        if !self.started {
-            let text = format!("planning  {}", words::duration(now));
-            return vec![self.style.paint(Tone::Dim, &fit(&text, width))];
-        }
         self.downloads.retain(|d| now.saturating_sub(d.moved) < STILL);
         let room = height.saturating_sub(2).max(1);
-        let downloads = self.downloads.len().min(DOWNLOADS).min(room.saturating_sub(1));
-        let mut nodes = self.rows(now, width, room - downloads);
-        let skip = self.downloads.len() - downloads;
-        nodes.extend(self.downloads.iter().skip(skip).map(|d| self.download_row(d, width)));
-        nodes.push(self.bar(now, width));
-        nodes
+        let mut moving = self.moving(width);
+        moving.truncate(room.saturating_sub(1));
+        let mut rows = self.rows(now, width, room - moving.len());
+        rows.append(&mut moving);
+        rows.push(match self.started {
+            true => self.bar(now, width),
+            false => {
+                let text = format!("{}  {}", self.doing, words::duration(now));
+                self.style.paint(Tone::Dim, &fit(&text, width))
+            }
+        });
+        rows
+    }
+
+    /// What moves over the network.
+    fn moving(&self, width: usize) -> Vec<String> {
+        let sent = self.sending.lines().take(HOSTS);
+        let skip = self.downloads.len().saturating_sub(DOWNLOADS);
+        let fetched = self.downloads.iter().skip(skip).map(fetched);
+        sent.chain(fetched).map(|text| self.style.paint(Tone::Dim, &fit(&text, width))).collect()
     }
 
     fn rows(&self, now: Duration, width: usize, room: usize) -> Vec<String> {
@@ -193,17 +219,6 @@ impl Screen {
         )
     }
 
-    fn download_row(&self, download: &Download, width: usize) -> String {
-        let bytes = match download.total {
-            Some(total) => {
-                format!("{} of {}", words::bytes(download.done), words::bytes(total))
-            }
-            None => words::bytes(download.done),
-        };
-        let text = format!("downloading {}  {bytes}", words::one_line(&download.what));
-        self.style.paint(Tone::Dim, &fit(&text, width))
-    }
-
     fn bar(&self, now: Duration, width: usize) -> String {
         let mut text = format!("{}/{}", self.done.min(self.total), self.total);
         if self.failed > 0 {
@@ -226,6 +241,15 @@ impl Screen {
             self.style.paint(Tone::Dim, &rest.repeat(cells - full))
         )
     }
+}
+
+/// How far a download is.
+fn fetched(download: &Download) -> String {
+    let bytes = match download.total {
+        Some(total) => format!("{} of {}", words::bytes(download.done), words::bytes(total)),
+        None => words::bytes(download.done),
+    };
+    format!("downloading {}  {bytes}", words::one_line(&download.what))
 }
 
 /// At most `cells` cells of a text, with an ellipsis where some are cut off.
@@ -258,7 +282,7 @@ mod tests {
     use super::*;
 
     fn screen() -> Screen {
-        Screen::new(Names::of(&web()), Style::Plain, false, false)
+        Screen::new(Names::of(&web()), "planning", (Style::Plain, false), false)
     }
 
     fn seconds(seconds: u64) -> Duration {
@@ -295,6 +319,7 @@ mod tests {
         let download =
             Event::Download { what: "a very long name of a file".into(), done: 1, total: None };
         screen.apply(&download, seconds(11));
+        screen.apply(&upload(1, false), seconds(11));
         for width in 1..120 {
             for height in [1, 2, 3, 4, 10] {
                 let lines = screen.frame(seconds(11), width, height);
@@ -321,6 +346,27 @@ mod tests {
     fn a_short_run_draws_nothing() {
         assert!(busy().frame(Duration::from_millis(200), 80, 24).is_empty());
         assert_eq!(screen().frame(seconds(2), 80, 24), ["planning  2.00 s"]);
+    }
+
+    fn upload(done: u64, is_over: bool) -> Event {
+        let (to, blob) = ("registry.example:5000/team/app".into(), "sha256:x".into());
+        Event::Upload { to, blob, done, total: 1024, is_over }
+    }
+
+    #[test]
+    fn uploads_are_shown_until_they_are_over() {
+        let mut screen = busy();
+        screen.apply(&upload(512, false), seconds(3));
+        let line = "sending to registry.example:5000  0 of 1 blob, 512 B of 1.00 KiB";
+        assert_eq!(screen.frame(seconds(60), 80, 24)[2], line, "however long it takes");
+        screen.apply(&upload(1024, true), seconds(61));
+        assert_eq!(screen.frame(seconds(61), 80, 24).len(), 3);
+        // Where no node is worked on.
+        let mut screen = Screen::new(Names::default(), "copying", (Style::Plain, false), false);
+        screen.apply(&upload(0, false), seconds(1));
+        let lines = screen.frame(seconds(2), 80, 24);
+        assert!(lines.len() == 2 && lines[1] == "copying  2.00 s", "{lines:#?}");
+        assert!(screen.frame(Duration::from_millis(200), 80, 24).is_empty());
     }
 
     #[test]

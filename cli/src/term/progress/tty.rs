@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use mabuild_engine::event::{Event, Listener};
 
 use super::super::Terminal;
-use super::names::Names;
 use super::screen::Screen;
 
 /// Time between two frames.
@@ -36,8 +35,7 @@ struct State {
 
 impl Tty {
     /// Starts drawing.
-    pub fn start(terminal: Terminal, names: Names, verbose: bool) -> Self {
-        let screen = Screen::new(names, terminal.err_style(), terminal.unicode(), verbose);
+    pub fn start(terminal: Terminal, screen: Screen) -> Self {
         let shared = Arc::new(Shared {
             terminal,
             begun: Instant::now(),

@@ -1,6 +1,7 @@
 //! Uploads that break, stall, get lost or go elsewhere.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -9,7 +10,7 @@ use mabuild_oci::{Descriptor, Digest, Layout, Manifest, media_type};
 
 use super::push::{image, push};
 use crate::testing::{Intake, Reply, Request, Server, Shelf, block, client, layout, options};
-use crate::{Credentials, Error, ErrorKind, Options, Pushed};
+use crate::{Credentials, Error, ErrorKind, Options, Pushed, Sending};
 
 /// An image whose one layer has a million bytes.
 fn large(layout: &Layout) -> (Descriptor, Digest) {
@@ -64,6 +65,51 @@ fn broken_upload_goes_on_where_it_ended() {
     assert_eq!((ranges[0].as_str(), ranges[6].as_str()), ("100000-999999", "700000-999999"));
     let begun = server.lines().iter().filter(|line| line.starts_with("POST")).count();
     assert_eq!(begun, 2, "{:?}", server.lines());
+}
+
+type Heard = Arc<Mutex<Vec<(Digest, u64, u64, bool)>>>;
+
+/// Options with which all is noted that is told of what is sent.
+fn heard() -> (Options, Heard) {
+    let heard = Heard::default();
+    let log = heard.clone();
+    let sending = move |told: &Sending<'_>| {
+        assert!(told.to.ends_with("/team/app"), "{told:?}");
+        log.lock().unwrap().push((told.blob, told.done, told.all, told.is_over));
+    };
+    (Options { sending: Some(Arc::new(sending)), ..options() }, heard)
+}
+
+#[test]
+fn uploads_are_told_from_their_beginning_to_their_end() {
+    for is_fatal in [false, true] {
+        let shelf = Shelf::default();
+        let kept = shelf.clone();
+        let cuts = AtomicUsize::new(0);
+        let server = Server::start_rude(
+            move |request, _| match is_large(request, "PUT") || is_large(request, "PATCH") {
+                true if is_fatal => Intake::Cut(0),
+                true if cuts.fetch_add(1, Ordering::SeqCst) < 2 => Intake::Cut(300_000),
+                _ => Intake::All,
+            },
+            move |request, _| kept.reply(request),
+        );
+        let (options, heard) = heard();
+        let (done, whole) = pushed(&server, &shelf, options);
+        assert_eq!((whole, done.is_ok()), (!is_fatal, !is_fatal), "{done:?}");
+        let heard = heard.lock().unwrap();
+        let of_layer: Vec<_> = heard.iter().filter(|(_, _, all, _)| *all == 1_000_000).collect();
+        let config = heard.iter().rfind(|(_, _, all, _)| *all == 2);
+        // Where the layer fails, nobody waits for the other blob.
+        assert!(is_fatal || config.is_some_and(|told| (told.1, told.3) == (2, true)));
+        let (_, first, ..) = of_layer.first().unwrap();
+        let (_, last, ..) = of_layer.last().unwrap();
+        let ends = of_layer.iter().filter(|told| told.3).count();
+        assert!(of_layer.last().unwrap().3 && ends == 1, "{of_layer:?}");
+        assert_eq!((*first, *last), (0, if is_fatal { 0 } else { 1_000_000 }), "{of_layer:?}");
+        assert!(of_layer.iter().all(|(_, done, all, _)| done <= all), "{of_layer:?}");
+        assert!(is_fatal || of_layer.iter().any(|(_, done, ..)| (1..1_000_000).contains(done)));
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod referrers;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use mabuild_lang::platform::Platform;
 use mabuild_lang::reference;
@@ -19,6 +20,7 @@ use super::export::{Dest, Form, write};
 use super::images::reader::{Found, Member, unread};
 use super::images::{ReadRequest, Reader};
 use super::{Env, ErrorKind, OpError};
+use crate::event::Listener;
 use crate::publish::oci_platform;
 use choice::{narrowed, one_of};
 pub use place::{Filed, Place};
@@ -78,8 +80,13 @@ impl From<Pushed> for Sent {
 }
 
 /// Copies an image. What passes between files and registries is kept in the store until it is
-/// swept; between two registries nothing is.
-pub fn copy(env: &Env, read: &ReadRequest, request: &CopyRequest) -> Result<Copied, OpError> {
+/// swept; between two registries nothing is. The listener hears what moves over the network.
+pub fn copy(
+    env: &Env,
+    read: &ReadRequest,
+    request: &CopyRequest,
+    listener: &Arc<dyn Listener>,
+) -> Result<Copied, OpError> {
     if matches!(request.to, Place::Store(_)) {
         let message = "the store takes no copies: what is in it was built";
         return Err(wrong(message).help("copy to a layout, `oci:FOLDER:TAG`"));
@@ -90,6 +97,7 @@ pub fn copy(env: &Env, read: &ReadRequest, request: &CopyRequest) -> Result<Copi
         return Err(wrong(message).help("leave --referrers out"));
     }
     let reader = Reader::open(env, read)?;
+    reader.listen(listener);
     if let (Place::Registry(from), Place::Registry(to)) = (&request.from, &request.to) {
         return relay(&reader, from, to, request);
     }

@@ -1,6 +1,7 @@
 //! `image ls --remote`: what registries have of a project, beside what the store has.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use mabuild_oci::{Digest, Index};
 
@@ -60,9 +61,10 @@ pub struct PublishedRow {
 pub fn published(
     env: &Env,
     request: &ReadRequest,
-    project: &Project,
+    project: &Arc<Project>,
 ) -> Result<Vec<PublishedRow>, OpError> {
-    let reader = Reader::open(env, request)?;
+    let request = ReadRequest { project: Some(project.clone()), ..request.clone() };
+    let reader = Reader::open(env, &request)?;
     let lowered = lowered(project)?;
     let roots = reader.store.roots().map_err(OpError::store)?;
     let built: BTreeMap<String, String> = roots

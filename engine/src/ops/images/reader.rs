@@ -14,10 +14,11 @@ use mabuild_registry::platform;
 use rayon::prelude::*;
 
 use super::unreadable;
+use crate::event::Listener;
 use crate::exec::native::host_arch;
 use crate::facts::FactError;
-use crate::ops::planning::tracking;
-use crate::ops::{Env, ErrorKind, OpError, RunRequest};
+use crate::ops::planning::{listen, tracking};
+use crate::ops::{Env, ErrorKind, OpError, Project, RunRequest};
 use crate::publish::oci_platform;
 use crate::store::{Guard, Store};
 use crate::track::Tracking;
@@ -32,6 +33,8 @@ pub struct ReadRequest {
     pub store: PathBuf,
     /// Whether the network may not be used.
     pub offline: bool,
+    /// The project that says how registries are spoken to; none for as they are by themselves.
+    pub project: Option<Arc<Project>>,
 }
 
 /// Reads images of the store, and those of registries by way of it.
@@ -96,8 +99,13 @@ impl Reader {
         let store = Arc::new(Store::open(&request.store).map_err(OpError::store)?);
         let guard = store.use_guard().map_err(OpError::store)?;
         let run = RunRequest { offline: request.offline, ..RunRequest::default() };
-        let tracking = Arc::new(tracking(env, None, &run, &store, None)?);
+        let tracking = Arc::new(tracking(env, request.project.as_deref(), &run, &store, None)?);
         Ok(Self { store, tracking, _use: guard })
+    }
+
+    /// Tells a listener from now on what moves over the network.
+    pub fn listen(&self, listener: &Arc<dyn Listener>) {
+        listen(&self.tracking, listener);
     }
 
     pub fn layout(&self) -> &Layout {

@@ -8,7 +8,7 @@ use mabuild_registry::{Client, Error};
 
 use super::journal::Journal;
 use crate::event::Listener;
-use crate::ops::planning::tracking;
+use crate::ops::planning::{listen, tracking};
 use crate::ops::{Cancel, Env, ErrorKind, OpError, Project, RunRequest};
 use crate::publish::generation::{self, Generation, Progress, Step};
 use crate::publish::push::{self, Means};
@@ -52,7 +52,12 @@ impl Desk {
         let in_use = store.use_guard().map_err(OpError::store)?;
         let alone = store.lock(&format!("publish {}", project.name)).map_err(OpError::store)?;
         let tracking = match seen {
-            Some(seen) => seen.clone(),
+            Some(seen) => {
+                if let Some(listener) = listener {
+                    listen(seen, listener);
+                }
+                seen.clone()
+            }
             None => Arc::new(tracking(env, Some(project), request, &store, listener)?),
         };
         Ok(Self {

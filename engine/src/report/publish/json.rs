@@ -8,8 +8,9 @@ use super::{Removable, word};
 use crate::publish::generation::{Generation, Step, Turn};
 use crate::publish::{Blocked, Failed, Image, Outcome, Plan, Planned, Published, Seat, TagEnd};
 
+/// A publish as JSON, version 1: [`super::super::schema::PUBLISH`].
 #[derive(Serialize)]
-struct PublishDocument<'a> {
+pub struct PublishDocument<'a> {
     version: u32,
     generation: Option<i64>,
     dry_run: bool,
@@ -140,8 +141,13 @@ struct FailedDocument<'a> {
 
 /// A publish as JSON, version 1: [`super::super::schema::PUBLISH`].
 pub fn publish_json(published: &Published) -> String {
+    words::json(&publish_document(published))
+}
+
+/// The same, to be a part of another document.
+pub fn publish_document(published: &Published) -> PublishDocument<'_> {
     let sent = &published.pushed;
-    words::json(&PublishDocument {
+    PublishDocument {
         version: JSON_VERSION,
         generation: published.generation,
         dry_run: published.dry_run,
@@ -159,7 +165,7 @@ pub fn publish_json(published: &Published) -> String {
             .map(|one| ResumedDocument { generation: one.number, tags: steps(&one.tags) })
             .collect(),
         images: published.images.iter().map(image).collect(),
-    })
+    }
 }
 
 /// A rollback as JSON, version 1: [`super::super::schema::ROLLBACK`].

@@ -6,7 +6,9 @@ use std::fmt::Write;
 
 use mabuild_oci::Digest;
 
-pub use json::{generations_json, prune_json, publish_json, rollback_json};
+pub use json::{
+    PublishDocument, generations_json, prune_json, publish_document, publish_json, rollback_json,
+};
 
 use super::{Style, Tone, words};
 use crate::publish::generation::{Generation, Progress, Step, Turn};
