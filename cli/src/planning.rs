@@ -30,10 +30,15 @@ pub fn request(
 pub fn plan(context: &Context, project: &Project, request: &RunRequest) -> Result<Planning, Stop> {
     let planning = ops::plan(&context.env, project, request)
         .map_err(|e| context.failed(&e, Some(&project.loaded.sources)))?;
+    warn(context, &planning);
+    Ok(planning)
+}
+
+/// Says what a plan could not find out.
+pub fn warn(context: &Context, planning: &Planning) {
     for problem in planning.problems() {
         context.terminal.say(&format!("warning: {problem}\n"));
     }
-    Ok(planning)
 }
 
 /// Plans what a rebuild would do, for a command that shows it beside something else.

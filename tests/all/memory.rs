@@ -3,7 +3,7 @@
 
 use mabuild_tests::archive::Tar;
 use mabuild_tests::env::TestEnv;
-use mabuild_tests::registry::{Kind, Registry};
+use mabuild_tests::registry::{Kind, Registry, Request};
 
 const PLATFORMS: &str = r#""linux/amd64" "linux/arm64" "linux/arm/v7""#;
 
@@ -27,6 +27,13 @@ fn fleet(env: &TestEnv, host: &str, images: usize) {
     env.write("mabuild.kdl", text);
 }
 
+/// A fleet whose machines share a repository.
+fn sharing_fleet(env: &TestEnv, host: &str, cache: &str, images: usize) {
+    fleet(env, host, images);
+    let text = std::fs::read_to_string(env.path("mabuild.kdl")).unwrap();
+    env.write("mabuild.kdl", format!("{text}remote-cache \"{cache}/cache\"\n"));
+}
+
 /// The same project on a machine that has built nothing yet.
 fn elsewhere(env: &TestEnv) -> TestEnv {
     let other = TestEnv::new();
@@ -34,8 +41,10 @@ fn elsewhere(env: &TestEnv) -> TestEnv {
     other
 }
 
-fn count(requests: &[mabuild_tests::registry::Request], method: &str, part: &str) -> usize {
-    requests.iter().filter(|r| r.method == method && r.path.contains(part)).count()
+/// Requests of a method, or of all.
+fn count(requests: &[Request], method: &str, part: &str) -> usize {
+    let is = |r: &&Request| method.is_empty() || r.method == method;
+    requests.iter().filter(is).filter(|r| r.path.contains(part)).count()
 }
 
 #[test]
@@ -103,6 +112,118 @@ fn another_key_or_a_registry_that_is_gone_builds_and_says_so() {
     let run = alone.mabuild(&["graph", "rebuild"]).ok();
     assert!(run.stderr.contains("is not known"), "{}", run.stderr);
     assert_eq!(alone.rebuild(&["--offline"]).built, 0);
+}
+
+#[test]
+fn an_empty_machine_says_what_differs() {
+    let Some(registry) = Registry::start(Kind::Plain) else { return };
+    let env = TestEnv::new();
+    sharing_fleet(&env, &registry.host, &registry.host, 2);
+    env.rebuild(&["--publish"]);
+    let of_records =
+        |seen: &[Request], method| count(seen, method, "/v2/cache/manifests/record-v1-");
+    assert_eq!(of_records(&registry.requests(), "PUT"), 12);
+    let asked = |env: &TestEnv, args: &[&str]| {
+        let before = registry.requests().len();
+        let run = env.mabuild(args).ok();
+        (run, registry.requests().split_off(before))
+    };
+    // Nothing was built, so nothing is kept; nothing is stale, so nothing is asked for.
+    let (_, seen) = asked(&env, &["graph", "rebuild", "--publish"]);
+    assert_eq!(of_records(&seen, ""), 0, "{seen:#?}");
+    let same = elsewhere(&env);
+    let (_, seen) = asked(&same, &["graph", "plan", "--exit-code"]);
+    assert_eq!(count(&seen, "", "/v2/cache/"), 0, "{seen:#?}");
+    let (_, seen) = asked(&same, &["graph", "explain", "i1"]);
+    assert_eq!(count(&seen, "", "/v2/cache/"), 0, "{seen:#?}");
+
+    let other = elsewhere(&env);
+    other.write("files/1", "changed\n");
+    let (run, seen) = asked(&other, &["graph", "plan"]);
+    assert!(run.stdout.contains("i1    all 3      files/1 differs"), "{}", run.stdout);
+    assert_eq!(of_records(&seen, "GET"), 3, "{seen:#?}");
+    assert_eq!(count(&seen, "", "/v2/cache/"), 6, "{seen:#?}");
+    // The store remembers it.
+    let (run, seen) = asked(&other, &["graph", "explain", "i1@linux/arm64"]);
+    let wanted = "i1@linux/arm64 ← files/1 differs\n  1 input of i1 differs from the last build";
+    assert!(run.stdout.contains(wanted), "{}", run.stdout);
+    assert_eq!(count(&seen, "", "/v2/cache/"), 0, "{seen:#?}");
+    let (run, _) = asked(&other, &["graph", "plan", "--offline"]);
+    assert!(run.stdout.contains("never built"), "{}", run.stdout);
+
+    // What waits for another one says whose fault it is, and what differs of itself.
+    let waiting = elsewhere(&env);
+    waiting.write("files/0", "changed\n");
+    let text = std::fs::read_to_string(env.path("mabuild.kdl")).unwrap();
+    waiting.write("mabuild.kdl", text.replace("own\\n", "new\\n"));
+    let (run, seen) = asked(&waiting, &["graph", "explain", "child@linux/amd64"]);
+    for wanted in ["child@linux/amd64 ← i0 ← files/0 differs", "1 input of child differs"] {
+        assert!(run.stdout.contains(wanted), "{}", run.stdout);
+    }
+    assert_eq!(of_records(&seen, "GET"), 2, "{seen:#?}");
+
+    let before = registry.requests().len();
+    assert_eq!(other.rebuild(&["--publish"]).built, 3);
+    let seen = registry.requests().split_off(before);
+    assert_eq!((of_records(&seen, "GET"), of_records(&seen, "PUT")), (0, 3), "{seen:#?}");
+    // The first machine was not there, and goes by its own last build.
+    env.write("files/1", "third\n");
+    let (run, seen) = asked(&env, &["graph", "plan"]);
+    assert!(run.stdout.contains("files/1 differs"), "{}", run.stdout);
+    assert_eq!(count(&seen, "", "/v2/cache/"), 0, "{seen:#?}");
+}
+
+/// Whoever may write records must not make others tell what is not so.
+#[test]
+fn forged_records_are_not_believed_and_missing_ones_missed_by_nobody() {
+    let Some(registry) = Registry::start(Kind::Plain) else { return };
+    let env = TestEnv::new();
+    sharing_fleet(&env, &registry.host, &registry.host, 2);
+    env.rebuild(&["--publish"]);
+    let plan = |env: &TestEnv, why: &str| {
+        let run = env.mabuild(&["graph", "plan"]).ok();
+        let row = format!("i1    all 3      {why}");
+        assert!(run.stdout.contains(&row), "{}{}", run.stdout, run.stderr);
+        run.stderr
+    };
+    let stale = || {
+        let stale = elsewhere(&env);
+        stale.write("files/1", "changed\n");
+        stale
+    };
+    plan(&stale(), "files/1 differs");
+
+    // Every tag gets the record of another one.
+    let tags = registry.data().join("docker/registry/v2/repositories/cache/_manifests/tags");
+    let tag = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().path();
+    let links: Vec<_> = std::fs::read_dir(&tags)
+        .unwrap()
+        .map(|entry| tag(entry).join("current/link"))
+        .filter(|path| path.to_str().unwrap().contains("/record-v1-"))
+        .collect();
+    assert_eq!(links.len(), 12);
+    let mut contents: Vec<_> = links.iter().map(|link| std::fs::read(link).unwrap()).collect();
+    contents.rotate_left(1);
+    links.iter().zip(contents).for_each(|(link, content)| std::fs::write(link, content).unwrap());
+    let forged = stale();
+    assert_eq!(plan(&forged, "published from other inputs"), "");
+    assert_eq!(forged.rebuild(&["--publish"]).built, 3);
+
+    std::fs::remove_dir_all(&tags).unwrap();
+    let third = stale();
+    third.write("files/1", "third\n");
+    assert_eq!(plan(&third, "published from other inputs"), "");
+
+    // A cache that cannot be reached is a warning.
+    let alone = stale();
+    alone.write("files/1", "fourth\n");
+    let text = std::fs::read_to_string(env.path("mabuild.kdl")).unwrap();
+    let gone = text.replace(&format!("{}/cache", registry.host), "127.0.0.1:9/cache");
+    alone.write("mabuild.kdl", gone);
+    let warning = plan(&alone, "published from other inputs");
+    assert!(warning.contains("what was built elsewhere is not known"), "{warning}");
+    let run = alone.mabuild(&["graph", "rebuild"]).ok();
+    assert!(run.stderr.contains("not all is kept for other machines"), "{}", run.stderr);
 }
 
 #[test]

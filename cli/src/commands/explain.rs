@@ -63,6 +63,7 @@ fn explain(
     let explained = ops::explain(&context.env, project, request)
         .map_err(|e| context.failed(&e, Some(sources)))?;
     let ops::Explained { planning, own } = &explained;
+    planning::warn(context, planning);
     let of = Explaining { graph, plan: &planning.plan, own, sources };
     let targets = &planning.selection.targets;
     let text = match args.format.format {

@@ -1,6 +1,7 @@
 //! The canonical encoding of fields, hashed.
 
 use super::{Key, Name, Part, Sink, Value};
+use crate::facts::FileSet;
 
 /// Bytes that are gathered before they are hashed. Most specs are smaller.
 const GATHERED: usize = 4096;
@@ -64,6 +65,10 @@ impl Sink for Hasher {
             Value::Digest(digest) => self.bytes(b'd', digest),
             Value::Unset => self.bytes(b'u', &[]),
         }
+    }
+
+    fn files(&mut self, name: &Name<'_>, set: &FileSet) {
+        self.field(name, Value::Digest(&set.digest));
     }
 }
 

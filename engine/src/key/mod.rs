@@ -8,6 +8,7 @@
 //! settings. Never in a key: mtimes, absolute paths, host names, users, locale, clock, spans.
 
 mod diff;
+mod hashed;
 mod hasher;
 mod ops;
 mod record;
@@ -19,6 +20,7 @@ use crate::facts::{
 use crate::spec::{BuildSpec, ParentDigest, Phase, Settings, Source, Spec, Stage, Step};
 
 pub use diff::{Change, diff};
+pub use hashed::{read_hashed, write_hashed};
 use hasher::Hasher;
 pub use record::{RECORD_FORMAT, Record};
 
@@ -53,6 +55,8 @@ impl std::fmt::Debug for Key {
 pub trait Sink {
     /// One field. `name` is a dotted path without list positions being lost (`steps[2].run`).
     fn field(&mut self, name: &Name<'_>, value: Value<'_>);
+    /// The files of a context: one field in a key, and one for each file where people read it.
+    fn files(&mut self, name: &Name<'_>, set: &FileSet);
 }
 
 /// The dotted name of a field, made into text only where somebody wants it.
@@ -122,9 +126,12 @@ impl<'a> Name<'a> {
 
 /// The key of a build.
 pub fn key(spec: &BuildSpec) -> Key {
-    hash(|sink| {
-        walk(spec, &mut |p: &ParentDigest, n, s| s.field(n, Value::Text(&p.0)), false, sink)
-    })
+    hash(|sink| walk_build(spec, sink))
+}
+
+/// Walks every field of a build.
+fn walk_build(spec: &BuildSpec, sink: &mut dyn Sink) {
+    walk(spec, &mut |p: &ParentDigest, n, s| s.field(n, Value::Text(&p.0)), sink);
 }
 
 /// A key over fields that a caller walks itself, under a domain of its own.
@@ -186,14 +193,9 @@ fn walk_file(file: &FileFact, outer: &Name<'_>, sink: &mut dyn Sink) {
 
 type ParentWalk<'a, P> = dyn FnMut(&<P as Phase>::Parent, &Name<'_>, &mut dyn Sink) + 'a;
 
-/// Walks every field of a spec. With `files` each file of a context is a field of its own, for
-/// records; keys take the digest of the whole set.
-pub(crate) fn walk<P>(
-    spec: &Spec<P>,
-    parent: &mut ParentWalk<'_, P>,
-    files: bool,
-    sink: &mut dyn Sink,
-) where
+/// Walks every field of a spec.
+pub(crate) fn walk<P>(spec: &Spec<P>, parent: &mut ParentWalk<'_, P>, sink: &mut dyn Sink)
+where
     P: Phase<Files = std::sync::Arc<FileSet>, Upstream = std::sync::Arc<Pin>>,
 {
     let Spec { platform, source_date, stages, settings, watched } = spec;
@@ -201,7 +203,7 @@ pub(crate) fn walk<P>(
     sink.field(&root.field("platform"), Value::Text(&platform.to_string()));
     let date = source_date.map_or(Value::Unset, Value::Number);
     sink.field(&root.field("source-date"), date);
-    let mut walker = ops::Walker { parent, files, sink };
+    let mut walker = ops::Walker { parent, sink };
     let count = stages.len();
     for (at, stage) in stages.iter().enumerate() {
         if at + 1 == count {

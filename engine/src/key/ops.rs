@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Name, ParentWalk, Sink, Value, texts, texts_of_pairs, walk_file, walk_pin};
+use super::{Name, ParentWalk, Sink, Value, texts, texts_of_pairs, walk_pin};
 use crate::facts::{FileSet, Pin};
 use crate::spec::{
     Arg, Bound, Command, Copy, Healthcheck, Image, Input, Mount, Mounted, Op, Packages, Phase,
@@ -12,8 +12,6 @@ use crate::spec::{
 /// Where fields go, and how parents are named.
 pub(super) struct Walker<'a, 'p, P: Phase> {
     pub parent: &'a mut ParentWalk<'p, P>,
-    /// Whether each file is a field of its own.
-    pub files: bool,
     pub sink: &'a mut dyn Sink,
 }
 
@@ -130,17 +128,7 @@ where
     }
 
     fn file_set(&mut self, set: &FileSet, name: &Name<'_>) {
-        let list = name.field("files");
-        if !self.files {
-            self.sink.field(&list, Value::Digest(&set.digest));
-            return;
-        }
-        for found in &set.matches {
-            self.text(&list.field(&found.path), "copied");
-            for file in &found.files {
-                walk_file(file, &list, self.sink);
-            }
-        }
+        self.sink.files(&name.field("files"), set);
     }
 
     fn copy(&mut self, copy: &Copy<P>, name: &Name<'_>) {

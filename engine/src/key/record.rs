@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Name, Sink, Value, walk};
-use crate::spec::{BuildSpec, ParentDigest};
+use super::{Name, Sink, Value, walk_build, walk_file};
+use crate::facts::FileSet;
+use crate::spec::BuildSpec;
 
 /// Version of the serialised form.
 pub const RECORD_FORMAT: u32 = 1;
@@ -20,11 +21,13 @@ pub struct Record {
 impl Record {
     /// The record of a build.
     pub fn of(spec: &BuildSpec) -> Self {
+        Self::filled(|sink| walk_build(spec, sink))
+    }
+
+    /// The record of fields that a caller walks.
+    pub(super) fn filled(fill: impl FnOnce(&mut dyn Sink)) -> Self {
         let mut fields = Fields(Vec::new());
-        let mut parent = |p: &ParentDigest, n: &Name<'_>, s: &mut dyn Sink| {
-            s.field(n, Value::Text(&p.0));
-        };
-        walk(spec, &mut parent, true, &mut fields);
+        fill(&mut fields);
         Self { version: RECORD_FORMAT, fields: fields.0 }
     }
 }
@@ -48,6 +51,15 @@ impl Sink for Fields {
             Value::Unset => return,
         };
         self.0.push((name.to_text(), value));
+    }
+
+    fn files(&mut self, name: &Name<'_>, set: &FileSet) {
+        for found in &set.matches {
+            self.field(&name.field(&found.path), Value::Text("copied"));
+            for file in &found.files {
+                walk_file(file, name, self);
+            }
+        }
     }
 }
 

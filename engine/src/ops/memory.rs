@@ -11,7 +11,7 @@ use super::planning::lowered;
 use super::{OpError, Project, RunRequest};
 use crate::facts::Pin;
 use crate::graph::{NodeId, Part, ThingId};
-use crate::key::{Key, Record};
+use crate::key::{Key, Record, write_hashed};
 use crate::lower::Lowered;
 use crate::plan::{History, index_key};
 use crate::publish::{KEY_ANNOTATION, oci_platform};
@@ -36,6 +36,8 @@ pub(super) struct Memory {
 #[derive(Default)]
 struct Known {
     things: HashMap<ThingId, Arc<Published>>,
+    /// Keys of what was built elsewhere, by `name@platform`; the store knows what was hashed.
+    recalled: HashMap<String, Key>,
     /// Manifests that registries keep, as their indexes have them.
     entries: HashMap<Digest, Descriptor>,
     /// Why registries could not be asked, by host.
@@ -50,7 +52,7 @@ struct Published {
     /// The index itself.
     bytes: Vec<u8>,
     by_key: HashMap<Key, Digest>,
-    platforms: HashSet<mabuild_oci::Platform>,
+    platforms: HashMap<mabuild_oci::Platform, Key>,
 }
 
 impl std::fmt::Debug for Memory {
@@ -165,6 +167,44 @@ impl Memory {
         Ok(())
     }
 
+    /// Asks what nodes were built from that are published and were never built here.
+    pub fn recall(&self, nodes: Vec<NodeId>) {
+        if !self.asks || nodes.is_empty() {
+            return;
+        }
+        let graph = &self.lowered.graph;
+        self.ask(nodes.iter().map(|node| graph.node(*node).thing));
+        let Some(cache) = self.lowered.remote_cache() else { return };
+        let unknown = nodes.into_iter().filter_map(|node| {
+            let name = graph.name(node);
+            let key = self.published(node)?;
+            self.store.last_key(&self.project, &name).is_none().then_some((name, key))
+        });
+        let unknown: Vec<(String, Key)> = unknown.collect();
+        let mut open: Vec<Key> = unknown.iter().map(|(_, key)| *key).collect();
+        open.retain(|key| self.store.body(key).is_none());
+        for (key, answer) in open.iter().zip(self.tracking.recall_records(&cache, open.clone())) {
+            match answer {
+                // What cannot be noted is not told.
+                Ok(Some(record)) => drop(self.store.put_body(key, &record)),
+                Ok(None) => {}
+                Err(e) => {
+                    let message = format!("what was built elsewhere is not known: {}", e.message);
+                    self.lock().problems.entry(cache.clone()).or_insert(message);
+                }
+            }
+        }
+        self.lock().recalled.extend(unknown);
+    }
+
+    /// The key that a registry has a node by.
+    fn published(&self, node: NodeId) -> Option<Key> {
+        let graph = &self.lowered.graph;
+        let published = self.lock().things.get(&graph.node(node).thing).cloned()?;
+        let on = graph.platform(node).map(oci_platform)?;
+        published.platforms.get(&on).copied()
+    }
+
     /// Takes over what an index says of the platforms of a thing.
     fn read(&self, thing: ThingId, found: TagIndex) -> Published {
         let mut members = HashMap::new();
@@ -191,7 +231,7 @@ impl Memory {
             return Published::default();
         }
         self.lock().entries.extend(entries.into_iter().map(|entry| (entry.digest, entry)));
-        let platforms = members.into_keys().collect();
+        let platforms = members.into_iter().map(|(platform, (key, _))| (platform, key)).collect();
         let index = Some((found.digest, index_key(&whole)));
         Published { index, bytes: found.bytes, by_key, platforms }
     }
@@ -245,14 +285,15 @@ impl History for Memory {
     }
 
     fn is_published(&self, node: NodeId) -> bool {
-        let graph = &self.lowered.graph;
-        let published = self.lock().things.get(&graph.node(node).thing).cloned();
-        let platform = graph.platform(node).map(oci_platform);
-        published.zip(platform).is_some_and(|(published, on)| published.platforms.contains(&on))
+        self.published(node).is_some()
     }
 
     fn last(&self, node: &str) -> Option<Record> {
-        self.store.record(&self.project, node).map(|(_, record)| record)
+        let here = self.store.record(&self.project, node).map(|(_, record)| record);
+        here.or_else(|| {
+            let key = self.lock().recalled.get(node).copied()?;
+            self.store.body(&key)
+        })
     }
 }
 
@@ -277,5 +318,16 @@ impl Remembered for Memory {
         self.tracking.bring_image(&digest.to_string()).ok()?;
         let (_, size) = self.store.layout().open_blob(digest).ok()?;
         Some(Descriptor::new(media_type::MANIFEST, *digest, size))
+    }
+
+    fn keep(&self, node: NodeId, key: &Key, spec: &BuildSpec) {
+        // What nobody publishes, nobody else learns the key of.
+        let thing = self.lowered.graph.node(node).thing;
+        if self.asks
+            && let Some(cache) = self.lowered.remote_cache()
+            && self.lowered.publication(thing).is_some()
+        {
+            self.tracking.keep_record(&cache, key, write_hashed(spec));
+        }
     }
 }

@@ -11,7 +11,9 @@ use super::{Env, ErrorKind, OpError, Project, RunRequest, lockfile};
 use crate::event::{Event, Listener};
 use crate::graph::{Graph, NodeId, Selection, select};
 use crate::lower::Lowered;
-use crate::plan::{Plan, Reason, Request, Specs, own, plan as make_plan};
+use crate::plan::{
+    Plan, Reason, Request, Specs, built_elsewhere, own, plan as make_plan, retell, waiting,
+};
 use crate::store::Store;
 use crate::track::Tracking;
 
@@ -44,12 +46,22 @@ pub fn plan(env: &Env, project: &Project, request: &RunRequest) -> Result<Planni
     let store = Store::open(&request.store).map_err(OpError::store)?;
     let _use = store.use_guard().map_err(OpError::store)?;
     let store = Arc::new(store);
-    plan_in(
-        project,
-        request,
-        &store,
-        &Arc::new(tracking(env, Some(project), request, &store, None)?),
-    )
+    let tracking = Arc::new(tracking(env, Some(project), request, &store, None)?);
+    told_in(project, request, &store, &tracking)
+}
+
+/// A plan that says of what was built elsewhere, too, what differs.
+fn told_in(
+    project: &Project,
+    request: &RunRequest,
+    store: &Arc<Store>,
+    tracking: &Arc<Tracking>,
+) -> Result<Planning, OpError> {
+    let mut planning = plan_in(project, request, store, tracking)?;
+    let Planning { plan, specs, memory, .. } = &mut planning;
+    memory.recall(built_elsewhere(plan));
+    retell(&lowered(project)?.graph, plan, &**specs, &**memory);
+    Ok(planning)
 }
 
 /// A plan, and why nodes that are `maybe` would be stale by themselves.
@@ -67,8 +79,11 @@ pub fn explain(env: &Env, project: &Project, request: &RunRequest) -> Result<Exp
     let _use = store.use_guard().map_err(OpError::store)?;
     let store = Arc::new(store);
     let tracking = Arc::new(tracking(env, Some(project), request, &store, None)?);
-    let planning = plan_in(project, request, &store, &tracking)?;
-    let own = own(&lowered(project)?.graph, &planning.plan, &*planning.specs, &*planning.memory);
+    let planning = told_in(project, request, &store, &tracking)?;
+    let graph = &lowered(project)?.graph;
+    let Planning { plan, specs, memory, .. } = &planning;
+    memory.recall(waiting(graph, plan).map(|planned| planned.node).collect());
+    let own = own(graph, plan, &**specs, &**memory);
     Ok(Explained { planning, own })
 }
 

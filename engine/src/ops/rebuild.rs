@@ -74,8 +74,8 @@ pub fn rebuild(
     let order = Order { env, project, request, number };
     let (driven, phases) = run(&order, &store, outside, &planning, &listener, cancel)?;
     let Driven { ends, mut summary } = driven;
-    if let Err(e) = tracking.settle_steps() {
-        let what = format!("a step could not be kept for other machines: {}", e.message).into();
+    if let Err(e) = tracking.settle_kept() {
+        let what = format!("not all is kept for other machines: {}", e.message).into();
         listener.event(&Event::Warning { what });
     }
     // What stands on images that are new was chosen only now.

@@ -7,13 +7,15 @@
 mod between;
 mod blast;
 mod own;
+mod retell;
 
 use std::sync::Arc;
 
 pub use between::{Became, Cause, Compared, State, States, between};
 pub use blast::{Blast, Past, Reached, Seed, blast};
-pub use own::own;
+pub use own::{own, waiting};
 use rayon::prelude::*;
+pub use retell::{built_elsewhere, retell};
 
 use crate::graph::{EdgeKind, Graph, NodeId, Part, Selection};
 use crate::key::{Change, Key, Record, Value, diff, hash_fields, key};
@@ -132,6 +134,14 @@ impl Plan {
     /// The plan of one node.
     pub fn get(&self, node: NodeId) -> Option<&Planned> {
         self.at.get(node.0 as usize).and_then(|at| self.nodes.get(*at as usize))
+    }
+
+    /// The result of a node that is up to date.
+    pub fn result(&self, node: NodeId) -> Option<Arc<str>> {
+        match &self.get(node)?.action {
+            Action::Keep { result } => Some(result.clone()),
+            _ => None,
+        }
     }
 
     /// Whether nothing is to be done.

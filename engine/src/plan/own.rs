@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Action, History, Plan, Reason, Specs, resolve};
+use super::{Action, History, Plan, Planned, Reason, Specs, resolve};
 use crate::graph::{Graph, NodeId};
 use crate::key::{Change, Record, diff};
 use crate::spec::DraftSpec;
@@ -13,6 +13,13 @@ const OPEN: &str = "\0";
 /// The same for people.
 const NOT_BUILT: &str = "not built yet";
 
+/// The nodes of platforms that are `maybe`: an index has no spec, it is its platforms.
+pub fn waiting<'a>(graph: &'a Graph, plan: &'a Plan) -> impl Iterator<Item = &'a Planned> {
+    plan.nodes
+        .iter()
+        .filter(|planned| planned.action == Action::Maybe && graph.platform(planned.node).is_some())
+}
+
 /// For every node that is `maybe`: why it would be stale even if all that it waits for came out
 /// as before. A node without such a reason is not in the answer.
 pub fn own(
@@ -21,16 +28,8 @@ pub fn own(
     specs: &dyn Specs,
     history: &dyn History,
 ) -> HashMap<NodeId, Reason> {
-    // An index has no spec: it is its platforms.
-    let waiting = plan.nodes.iter().filter(|planned| {
-        planned.action == Action::Maybe && graph.platform(planned.node).is_some()
-    });
-    let found = waiting.filter_map(|planned| {
-        let known = |parent: NodeId| match plan.get(parent).map(|planned| &planned.action) {
-            Some(Action::Keep { result }) => Some(result.clone()),
-            _ => None,
-        };
-        let draft = specs.spec(planned.node, &known).ok()?;
+    let found = waiting(graph, plan).filter_map(|planned| {
+        let draft = specs.spec(planned.node, &|parent| plan.result(parent)).ok()?;
         Some((planned.node, own_of(graph, planned.node, draft, plan, history)?))
     });
     found.collect()
@@ -48,10 +47,7 @@ fn own_of(
         return (!history.is_published(node)).then_some(Reason::NeverBuilt);
     };
     let result = |parent: NodeId| -> Result<Arc<str>, std::convert::Infallible> {
-        Ok(match plan.get(parent).map(|planned| &planned.action) {
-            Some(Action::Keep { result }) => result.clone(),
-            _ => OPEN.into(),
-        })
+        Ok(plan.result(parent).unwrap_or_else(|| OPEN.into()))
     };
     let Ok(spec) = resolve(draft, &result);
     let mut changes = diff(&before, &Record::of(&spec));

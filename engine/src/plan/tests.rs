@@ -22,11 +22,16 @@ impl Specs for HashMap<NodeId, Result<DraftSpec, SpecError>> {
 struct Memory {
     results: HashMap<Key, Arc<str>>,
     records: HashMap<String, Record>,
+    is_published: bool,
 }
 
 impl History for Memory {
     fn result(&self, key: &Key) -> Option<Arc<str>> {
         self.results.get(key).cloned()
+    }
+
+    fn is_published(&self, _: NodeId) -> bool {
+        self.is_published
     }
 
     fn last(&self, node: &str) -> Option<Record> {
@@ -183,6 +188,34 @@ fn a_base_that_comes_out_different_wakes_its_children() {
     let plan = w.plan(None);
     assert!(plan.is_clean());
     assert_eq!(w.memory.results.len(), 2 * (3 + 3));
+}
+
+#[test]
+fn what_was_built_elsewhere_is_told_once_it_is_known() {
+    let mut w = World::new();
+    w.build(&|n| format!("sha256:{n}"));
+    w.memory.is_published = true;
+    let records = std::mem::take(&mut w.memory.records);
+    let (base, mid) = (w.at("base"), w.at("mid"));
+    w.specs.insert(mid, Ok(spec(Source::Parent(base), "other")));
+    let mut plan = w.plan(None);
+    assert_eq!(built_elsewhere(&plan), [mid]);
+    retell(&w.graph, &mut plan, &w.specs, &w.memory);
+    assert_eq!(plan.get(mid).unwrap().reason, Reason::Elsewhere);
+
+    w.memory.records = records;
+    retell(&w.graph, &mut plan, &w.specs, &w.memory);
+    let Reason::Changed(changes) = &plan.get(mid).unwrap().reason else { panic!("not a change") };
+    assert_eq!(changes[0].field, "steps[0].shell");
+    assert_eq!(w.show(&plan), ["base keep", "mid build", "top maybe"]);
+
+    // The same inputs under another key are no reason.
+    let draft = resolve(w.specs[&mid].clone().unwrap(), &|p| plan.result(p).ok_or(p)).unwrap();
+    w.memory.records.insert(w.graph.name(mid), Record::of(&draft));
+    let mut plan = w.plan(None);
+    plan.nodes.iter_mut().find(|n| n.node == mid).unwrap().reason = Reason::Elsewhere;
+    retell(&w.graph, &mut plan, &w.specs, &w.memory);
+    assert_eq!(plan.get(mid).unwrap().reason, Reason::Elsewhere);
 }
 
 #[test]

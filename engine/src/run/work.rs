@@ -31,6 +31,8 @@ pub trait Remembered: Send + Sync {
     fn given(&self, spec: &BuildSpec) -> Option<Arc<str>>;
     /// The descriptor of a manifest that is not in the store.
     fn descriptor(&self, digest: &Digest) -> Option<Descriptor>;
+    /// Keeps what a node was built from where other machines find it.
+    fn keep(&self, node: NodeId, key: &Key, spec: &BuildSpec);
 }
 
 /// What all tasks of a run share.
@@ -172,12 +174,11 @@ fn platform(
     let remembered =
         shared.store.put_build(shared.at(&name), &key, &row, &Record::of(&spec), &took);
     match remembered {
-        Ok(()) => End::Built {
-            digest: built.digest,
-            executed: built.executed,
-            reused: built.reused,
-            bytes: built.bytes,
-        },
+        Ok(()) => {
+            shared.remembered.keep(node, &key, &spec);
+            let Built { digest, executed, reused, bytes, .. } = built;
+            End::Built { digest, executed, reused, bytes }
+        }
         Err(e) => failed(Fault::environment(e.to_string()), vec![], None),
     }
 }

@@ -52,6 +52,11 @@ impl Store {
         (record.version == RECORD_FORMAT).then_some(record)
     }
 
+    /// Remembers what was hashed to a key elsewhere, until old runs are forgotten.
+    pub fn put_body(&self, key: &Key, record: &Record) -> Result<()> {
+        put_body(&self.database(), key, record).map_err(|e| self.database_error(e))
+    }
+
     /// The key of a node's last build in a project.
     pub fn last_key(&self, project: &str, node: &str) -> Option<Key> {
         let sql = "SELECT key FROM records WHERE project = ?1 AND node = ?2";
@@ -120,6 +125,13 @@ impl Store {
     }
 }
 
+fn put_body(database: &Connection, key: &Key, record: &Record) -> rusqlite::Result<()> {
+    let json = serde_json::to_string(record).unwrap_or_default();
+    let mut insert =
+        database.prepare_cached("INSERT OR REPLACE INTO bodies (key, record) VALUES (?1, ?2)")?;
+    insert.execute(params![key.0.as_slice(), json]).map(|_| ())
+}
+
 fn put_record(
     database: &Connection,
     at: At<'_>,
@@ -128,26 +140,24 @@ fn put_record(
     record: &Record,
 ) -> rusqlite::Result<()> {
     let At { project, node, run } = at;
-    let key = key.0.as_slice();
+    let bytes = key.0.as_slice();
     let mut last = database.prepare_cached(
         "SELECT key = ?3 AND digest = ?4 FROM states WHERE project = ?1 AND node = ?2
          ORDER BY run DESC LIMIT 1",
     )?;
-    let same = last.query_row(params![project, node, key, digest], |row| row.get(0)).optional()?;
+    let same =
+        last.query_row(params![project, node, bytes, digest], |row| row.get(0)).optional()?;
     if same != Some(true) {
-        let json = serde_json::to_string(record).unwrap_or_default();
-        let mut insert = database
-            .prepare_cached("INSERT OR REPLACE INTO bodies (key, record) VALUES (?1, ?2)")?;
-        insert.execute(params![key, json])?;
+        put_body(database, key, record)?;
         let mut insert = database.prepare_cached(
             "INSERT OR REPLACE INTO states (project, node, run, key, digest)
              VALUES (?1, ?2, ?3, ?4, ?5)",
         )?;
-        insert.execute(params![project, node, run, key, digest])?;
+        insert.execute(params![project, node, run, bytes, digest])?;
     }
     let mut upsert = database.prepare_cached(
         "INSERT INTO records (project, node, key) VALUES (?1, ?2, ?3)
          ON CONFLICT DO UPDATE SET key = excluded.key WHERE key <> excluded.key",
     )?;
-    upsert.execute(params![project, node, key]).map(|_| ())
+    upsert.execute(params![project, node, bytes]).map(|_| ())
 }

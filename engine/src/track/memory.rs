@@ -27,12 +27,26 @@ impl Tracking {
     /// Asks what tags mean now, with one request each, side by side; none where there is no such
     /// tag, or where it is no index. Answers come in the order of the questions.
     pub fn tag_indexes(&self, tags: Vec<String>) -> Vec<Result<Option<TagIndex>, FactError>> {
-        let count = tags.len();
+        self.side_by_side(tags, |shared, tag| async move { tag_index(&shared, &tag).await })
+    }
+
+    /// Asks several questions at once. Answers come in the order of the questions.
+    pub(super) fn side_by_side<Q, A, F>(
+        &self,
+        questions: Vec<Q>,
+        ask: impl Fn(Arc<Shared>, Q) -> F + Send + 'static,
+    ) -> Vec<Result<Option<A>, FactError>>
+    where
+        Q: Send + 'static,
+        A: Send + 'static,
+        F: Future<Output = Result<Option<A>, FactError>> + Send + 'static,
+    {
+        let count = questions.len();
         let asked = self.block(|shared| async move {
             let mut tasks = JoinSet::new();
-            for (at, tag) in tags.into_iter().enumerate() {
-                let shared = shared.clone();
-                tasks.spawn(async move { (at, tag_index(&shared, &tag).await) });
+            for (at, question) in questions.into_iter().enumerate() {
+                let answer = ask(shared.clone(), question);
+                tasks.spawn(async move { (at, answer.await) });
             }
             let mut answers: Vec<_> = (0..tasks.len()).map(|_| Ok(None)).collect();
             while let Some(done) = tasks.join_next().await {

@@ -16,11 +16,13 @@ mod git;
 mod http;
 mod images;
 mod journal;
+mod kept;
 mod keys;
 mod local;
 mod logins;
 mod memory;
 mod pins;
+mod records;
 mod references;
 mod registry;
 mod steps;
@@ -41,7 +43,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, mpsc};
 use mabuild_distro::debian::Source;
 use mabuild_registry::{OnSending, RateLimit};
 use tokio::runtime::Runtime;
-use tokio::task::JoinHandle;
 
 use crate::facts::{Archive, Distro, FactError, HostLimit, HostSettings, PackagePin, Pin};
 use crate::store::Store;
@@ -110,8 +111,7 @@ struct Shared {
     registry: OnceLock<Result<mabuild_registry::Client, FactError>>,
     on_download: RwLock<Option<Arc<OnDownload>>>,
     on_upload: RwLock<Option<Arc<OnSending>>>,
-    /// Steps on their way to a registry.
-    uploads: Mutex<Vec<JoinHandle<Result<(), FactError>>>>,
+    kept: kept::Kept,
 }
 
 impl std::fmt::Debug for Tracking {
@@ -166,7 +166,7 @@ impl Tracking {
             registry: OnceLock::new(),
             on_download: RwLock::new(None),
             on_upload: RwLock::new(None),
-            uploads: Mutex::default(),
+            kept: kept::Kept::default(),
         };
         Ok(Self { shared: Arc::new(shared), runtime: Some(runtime) })
     }

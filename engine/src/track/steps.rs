@@ -34,25 +34,10 @@ impl Tracking {
     }
 
     /// Writes a step of the store to a repository, in the background. Failures are told by
-    /// [`Tracking::settle_steps`].
+    /// [`Tracking::settle_kept`].
     pub fn keep_step(&self, repository: &str, key: &Key) {
-        let (shared, repository, key) = (self.shared.clone(), repository.to_owned(), *key);
-        let Some(runtime) = &self.runtime else { return };
-        let task = runtime.spawn(async move { keep(&shared, &repository, &key).await });
-        super::locked(&self.shared.uploads).push(task);
-    }
-
-    /// Waits for the steps that are on their way. The error is that of the first that failed.
-    pub fn settle_steps(&self) -> Result<(), FactError> {
-        let tasks = std::mem::take(&mut *super::locked(&self.shared.uploads));
-        self.block(|_| async move {
-            let mut first = Ok(());
-            for task in tasks {
-                let done = task.await.map_err(|e| wrong(e.to_string())).flatten();
-                first = first.and(done);
-            }
-            first
-        })?
+        let (repository, key) = (repository.to_owned(), *key);
+        self.keep(|shared| async move { keep(&shared, &repository, &key).await });
     }
 }
 

@@ -17,7 +17,7 @@ pub(super) static REMOTE_CACHE: Kind = single(
     "remote-cache",
     "remote-cache \"ghcr.io/acme/cache\"",
     exactly(1, "a repository"),
-    "Repository that keeps the results of steps and the journal of publishes for other machines; one without a host is in the `registry` of the file.",
+    "Repository that keeps the results of steps, what images were built from, and the journal of publishes for other machines; one without a host is in the `registry` of the file.",
 );
 
 static MIRROR: Kind = leaf(

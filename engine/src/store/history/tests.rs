@@ -121,6 +121,17 @@ fn a_record_of_another_form_explains_nothing() {
 }
 
 #[test]
+fn what_was_hashed_elsewhere_is_no_build_of_this_project() {
+    let (_dir, store) = open();
+    store.put_body(&key(4), &record("x")).unwrap();
+    assert_eq!(store.body(&key(4)), Some(record("x")));
+    assert_eq!(store.record("p", "app@x"), None);
+    assert!(store.last_keys("p").unwrap().is_empty() && store.states("p", 9).unwrap().is_empty());
+    gc(&store, NOW);
+    assert_eq!(store.body(&key(4)), None);
+}
+
+#[test]
 fn the_newest_whole_build_says_what_the_next_will_take() {
     let (_dir, store) = open();
     for (run, seconds, reused) in [(1, 30.0, 0), (2, 20.0, 0), (3, 0.1, 4)] {
