@@ -137,11 +137,16 @@ impl Members<'_> {
         let layout = self.store.layout();
         let read = |digest: &Digest| layout.read(digest).map_err(|e| e.to_string());
         let digest = Digest::parse(digest).map_err(|e| e.to_string())?;
-        // What is kept elsewhere alone is in the index that was read there.
-        if let (false, Some(entry)) = (layout.has(&digest), self.planning.memory.entry(&digest))
-            && format == Format::Oci
-        {
-            return Ok(entry);
+        if !layout.has(&digest) {
+            // What is kept elsewhere alone is in the index that was read there. Docker's form is
+            // made of the manifest itself.
+            let memory = &self.planning.memory;
+            match memory.entry(&digest).filter(|_| format == Format::Oci) {
+                Some(entry) => return Ok(entry),
+                None => {
+                    memory.tracking().bring_image(&digest.to_string()).map_err(|e| e.message)?;
+                }
+            }
         }
         let bytes = read(&digest)?;
         let Document::Manifest(manifest) =
