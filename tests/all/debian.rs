@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use mabuild_tests::env::{TestEnv, User, am_root, has, host, skip, source_tree, walk};
+use mabuild_tests::emulated;
+use mabuild_tests::env::{TestEnv, User, am_root, has, host, skip, source_tree};
 use mabuild_tests::tree::sha256;
 
 const SUITE: &str = "bookworm";
@@ -117,44 +118,13 @@ fn a_minimal_system_is_that_of_mmdebstrap() {
     assert!(differing.is_empty(), "{}", differing.join("\n"));
 }
 
-/// Runs the words after the first as root of a user namespace of its own, where an emulator is
-/// registered: by the line in the file `format` of the folder `$1`. This machine itself learns nothing
-/// of it.
-const EMULATED: &str = r#"set -e
-cd "$1"
-mkfifo go
-mkdir formats
-unshare --user --mount --propagation private sh -c '
-    read -r go < go
-    mount -t binfmt_misc binfmt_misc formats
-    cat format > formats/register
-    mount --bind formats /proc/sys/fs/binfmt_misc || true
-    shift
-    exec "$@"' sh "$@" &
-inside=$!
-until [ "$(readlink /proc/$inside/ns/user)" != "$(readlink /proc/self/ns/user)" ]; do
-    sleep 0.05
-done
-echo "0 0 65536" > /proc/$inside/uid_map
-echo "0 0 65536" > /proc/$inside/gid_map
-echo > go
-wait $inside
-"#;
-
-/// Whether a user namespace can have emulators of its own: Linux 6.7 and newer.
-fn has_own_formats() -> bool {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let mut numbers = release.split(['.', '-']).map_while(|number| number.parse::<u32>().ok());
-    (numbers.next(), numbers.next()) >= (Some(6), Some(7))
-}
-
 #[test]
 fn a_minimal_system_of_another_processor_is_that_of_mmdebstrap() {
     let foreign = match host() {
         "linux/arm64" => return skip("this is no machine of another processor"),
         _ => "linux/arm64",
     };
-    if !am_root() || !has("mmdebstrap") || !has_own_formats() {
+    if !am_root() || !has("mmdebstrap") || !emulated::has_own_formats() {
         return skip("only root with mmdebstrap and Linux 6.7 can compare foreign systems");
     }
     let mut env = TestEnv::new();
@@ -164,22 +134,11 @@ fn a_minimal_system_of_another_processor_is_that_of_mmdebstrap() {
     let mirror = mabuild_tests::server::mirror().unwrap().address.clone();
     minbase(&env, foreign);
     env.rebuild(&[]);
-    let on_host = PathBuf::from("/usr/bin/qemu-aarch64-static");
-    let emulator = match on_host.exists() {
-        true => on_host,
-        // The one that was fetched for us.
-        false => {
-            walk(&env.store()).into_iter().find(|path| path.ends_with("qemu-aarch64")).unwrap()
-        }
-    };
+    let emulator = emulated::of_arm64(&env.store()).unwrap();
     let target = mabuild_distro::qemu::emulator("linux", "arm64").unwrap();
     let line = target.register_line("arm64", emulator.to_str().unwrap(), "FP").unwrap();
-    let folder = env.root.path().join("emulated");
-    std::fs::create_dir(&folder).unwrap();
-    std::fs::write(folder.join("format"), line).unwrap();
     let tar = env.root.path().join("theirs.tar");
-    let mut command = Command::new("sh");
-    command.args(["-c", EMULATED, "sh"]).arg(&folder);
+    let mut command = emulated::command(&env.root.path().join("emulated"), &line);
     command.args(["mmdebstrap", "--mode=root", "--arch=arm64", "--variant=minbase", SUITE]);
     run(command.arg(&tar).arg(format!("deb {mirror} {SUITE} main")));
     let differing = differences(&env, foreign, &tar);

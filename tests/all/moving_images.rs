@@ -7,6 +7,7 @@ use std::process::Command;
 use mabuild_tests::archive::Tar;
 use mabuild_tests::env::{TestEnv, has};
 use mabuild_tests::fixture::{blob, manifests};
+use mabuild_tests::podman::Podman;
 use mabuild_tests::registry::{Kind, Registry};
 use serde_json::Value;
 
@@ -447,38 +448,21 @@ fn list_of_what_is_published_says_how_it_stands() {
 
 #[test]
 fn podman_has_what_is_loaded() {
-    // Where its own user ids are to be had from is its own affair.
-    if !has("podman") || !rustix::process::geteuid().is_root() {
-        return;
-    }
     let mut env = built("one\n");
-    let at = env.root.path().join("podman");
-    let storage = format!(
-        "[storage]\ndriver = \"vfs\"\ngraphroot = {:?}\nrunroot = {:?}\n",
-        at.join("graph"),
-        at.join("run")
-    );
-    env.write("storage.conf", storage);
-    let conf = env.path("storage.conf");
-    env.var("CONTAINERS_STORAGE_CONF", conf.to_str().unwrap());
+    let Some(podman) = Podman::new(&env.root.path().join("podman")) else { return };
+    for (name, value) in podman.variables() {
+        env.var(name, &value);
+    }
     let run = env.mabuild(&["image", "load", "site:1.0", "--into", "podman"]).ok();
     run.says(&["podman has site:1.0"]);
-    let ask = |words: &[&str]| {
-        let out = Command::new("podman")
-            .env("CONTAINERS_STORAGE_CONF", &conf)
-            .args(words)
-            .output()
-            .unwrap();
-        String::from_utf8_lossy(&out.stdout).trim().to_owned()
-    };
-    let id = ask(&["image", "inspect", "--format", "{{.Id}} {{.Architecture}}", "site:1.0"]);
+    let id = podman.ask(&["image", "inspect", "--format", "{{.Id}} {{.Architecture}}", "site:1.0"]);
     let amd64 = manifests(&env.store(), &env.digest("site:1.0"));
     let own = amd64.iter().find(|(p, _)| *p == mabuild_tests::env::host()).unwrap();
     let config = blob(&env.store(), &own.1)["config"]["digest"].as_str().unwrap().to_owned();
     assert_eq!(id.split(' ').next().unwrap(), config.trim_start_matches("sha256:"));
     env.mabuild(&["image", "load", "site", "--into", "podman", "--platform", "arm64"]).ok();
     let arm = ["image", "inspect", "--format", "{{.Architecture}}", "site:latest"];
-    assert_eq!(ask(&arm), "arm64");
+    assert_eq!(podman.ask(&arm), "arm64");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use mabuild_tests::archive::Tar;
 use mabuild_tests::env::{Run, TestEnv, has, walk};
 use mabuild_tests::gate::Gate;
-use mabuild_tests::registry::{Kind, Registry};
+use mabuild_tests::registry::{Kind, Registry, Served};
 use mabuild_tests::schema;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -33,13 +33,13 @@ image "app" {
 const DOCKERFILE: &str = "FROM tree\nARG TARGETARCH\nCOPY ${TARGETARCH}.txt /text\n";
 
 /// A project that is published to a registry.
-struct World {
-    env: TestEnv,
+pub(crate) struct World {
+    pub(crate) env: TestEnv,
     host: String,
 }
 
 impl World {
-    fn new(host: &str, more: &str) -> Self {
+    pub(crate) fn new(host: &str, more: &str) -> Self {
         let world = Self { env: TestEnv::new(), host: host.to_owned() };
         let tree = Tar::default().dir("./", 0o755).file("name", 0o644, "tree\n");
         world.env.write("tree.tar", tree.plain()).write("app/Dockerfile", DOCKERFILE);
@@ -69,7 +69,7 @@ impl World {
         each.map(|generation| generation["progress"].as_str().unwrap().to_owned()).collect()
     }
 
-    fn content(&self, arch: &str, text: &str) {
+    pub(crate) fn content(&self, arch: &str, text: &str) {
         self.env.write(&format!("app/{arch}.txt"), text);
     }
 
@@ -78,19 +78,19 @@ impl World {
         std::fs::remove_file(self.env.path(&format!("app/{arch}.txt"))).unwrap();
     }
 
-    fn rebuild(&self, args: &[&str]) -> Run {
+    pub(crate) fn rebuild(&self, args: &[&str]) -> Run {
         let all = [&["graph", "rebuild", "--progress", "plain", "--publish"], args].concat();
         self.env.mabuild(&all)
     }
 
     /// What a tag says: its digest and its document.
-    fn tag(&self, repository: &str, tag: &str) -> (String, Value) {
+    pub(crate) fn tag(&self, repository: &str, tag: &str) -> (String, Value) {
         let answer = get(&self.host, &format!("/v2/{repository}/manifests/{tag}"));
         assert_eq!(answer.status, 200, "{repository}:{tag}");
         (answer.digest.unwrap(), serde_json::from_slice(&answer.body).unwrap())
     }
 
-    fn digest(&self, tag: &str) -> String {
+    pub(crate) fn digest(&self, tag: &str) -> String {
         self.tag("team/app", tag).0
     }
 
@@ -109,14 +109,14 @@ impl World {
 }
 
 /// An answer to a plain question.
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     digest: Option<String>,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Asks a registry without TLS for anything.
-fn get(host: &str, path: &str) -> Answer {
+pub(crate) fn get(host: &str, path: &str) -> Answer {
     let mut stream = TcpStream::connect(host).unwrap();
     let accept = "application/vnd.oci.image.index.v1+json, \
                   application/vnd.oci.image.manifest.v1+json, \
@@ -129,11 +129,13 @@ fn get(host: &str, path: &str) -> Answer {
     let end = bytes.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
     let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let digest = head.lines().find_map(|line| line.strip_prefix("Docker-Content-Digest: "));
-    Answer { status, digest: digest.map(str::to_owned), body: bytes[end + 4..].to_vec() }
+    let mut fields = head.lines().filter_map(|line| line.split_once(": "));
+    let digest = fields.find(|(name, _)| name.eq_ignore_ascii_case("docker-content-digest"));
+    let digest = digest.map(|(_, digest)| digest.to_owned());
+    Answer { status, digest, body: bytes[end + 4..].to_vec() }
 }
 
-fn members(index: &Value) -> Vec<&Value> {
+pub(crate) fn members(index: &Value) -> Vec<&Value> {
     index["manifests"].as_array().unwrap().iter().collect()
 }
 
@@ -148,7 +150,7 @@ fn skopeo(args: &[&str]) -> String {
     String::from_utf8(out.stdout).unwrap()
 }
 
-fn writes(registry: &Registry) -> Vec<String> {
+fn writes(registry: &dyn Served) -> Vec<String> {
     let requests = registry.requests().into_iter();
     let writes = requests.filter(|request| !["GET", "HEAD"].contains(&request.method.as_str()));
     writes.map(|request| format!("{} {}", request.method, request.path)).collect()
@@ -156,11 +158,14 @@ fn writes(registry: &Registry) -> Vec<String> {
 
 #[test]
 fn one_tag_has_all_architectures_and_is_written_once() {
-    let Some(registry) = Registry::start(Kind::Plain) else { return };
-    if !has("skopeo") {
-        return;
+    if let Some(registry) = Registry::start(Kind::Plain).filter(|_| has("skopeo")) {
+        all_architectures_once(&registry);
     }
-    let world = World::new(&registry.host, "arch-tags");
+}
+
+/// Publishes an image of two platforms, again without a change, and with one of one platform.
+pub(crate) fn all_architectures_once(registry: &dyn Served) {
+    let world = World::new(registry.host(), "arch-tags");
     let run = world.rebuild(&[]).ok().says(&["7 tags moved", "generation 1", "(new)"]);
     assert!(run.stderr.contains("linux/amd64 linux/arm64"), "{}", run.stderr);
     // What others see is what was built.
@@ -170,7 +175,7 @@ fn one_tag_has_all_architectures_and_is_written_once() {
         "inspect",
         "--raw",
         "--tls-verify=false",
-        &format!("docker://{}/team/app:1", registry.host),
+        &format!("docker://{}/team/app:1", registry.host()),
     ]))
     .unwrap();
     assert_eq!(raw, index);
@@ -182,7 +187,7 @@ fn one_tag_has_all_architectures_and_is_written_once() {
         let base = world.tag("tree", "1").1;
         let of_base = members(&base).into_iter().find(|m| m["platform"] == member["platform"]);
         assert_eq!(notes["org.opencontainers.image.base.digest"], of_base.unwrap()["digest"]);
-        let name = format!("{}/tree:1", registry.host);
+        let name = format!("{}/tree:1", registry.host());
         assert_eq!(notes["org.opencontainers.image.base.name"], *name);
         let own = world.tag("team/app", &format!("1-{arch}"));
         assert_eq!(own.0, member["digest"]);
@@ -191,19 +196,19 @@ fn one_tag_has_all_architectures_and_is_written_once() {
     }
     let to = world.env.root.path().join("copied");
     let (from, to) =
-        (format!("docker://{}/team/app:1", registry.host), format!("oci:{}", to.display()));
+        (format!("docker://{}/team/app:1", registry.host()), format!("oci:{}", to.display()));
     skopeo(&["copy", "--all", "--src-tls-verify=false", &from, &to]);
     // Nothing changed: nothing is written, not even what the commit says.
-    let before = writes(&registry).len();
+    let before = writes(registry).len();
     let asked = registry.requests().len();
     world.env.mabuild(&["publish"]).ok();
     world.rebuild(&[]).ok().says(&["0 tags moved, 7 kept"]);
-    assert_eq!(writes(&registry).len(), before);
+    assert_eq!(writes(registry).len(), before);
     assert!(registry.requests().len() - asked <= 2 * 7, "a question a tag");
     // A change of one platform sends that alone.
     world.content("arm64", "two\n");
     world.rebuild(&[]).ok().says(&["4 tags moved, 3 kept"]);
-    let sent = writes(&registry).split_off(before);
+    let sent = writes(registry).split_off(before);
     let of_base = sent.iter().filter(|line| line.contains("/tree/")).count();
     assert_eq!(of_base, 0, "{sent:#?}");
     let manifests =
@@ -415,8 +420,14 @@ fn machines_that_share_a_cache_share_the_journal() {
 
 #[test]
 fn tags_go_back_and_what_nothing_needs_is_pruned() {
-    let Some(registry) = Registry::start(Kind::Plain) else { return };
-    let world = World::new(&registry.host, "arch-tags");
+    if let Some(registry) = Registry::start(Kind::Plain) {
+        go_back_and_prune(&registry);
+    }
+}
+
+/// Publishes four times, goes back, and prunes.
+pub(crate) fn go_back_and_prune(registry: &dyn Served) {
+    let world = World::new(registry.host(), "arch-tags");
     let mut digests = Vec::new();
     for text in ["one\n", "two\n", "three\n", "four\n"] {
         world.content("amd64", text);
@@ -425,9 +436,9 @@ fn tags_go_back_and_what_nothing_needs_is_pruned() {
     }
     // Somebody else moves one of the tags back to the first.
     let (_, first) = world.tag("team/app", &digests[0]);
-    let from = format!("docker://{}/team/app@{}", registry.host, digests[0]);
+    let from = format!("docker://{}/team/app@{}", registry.host(), digests[0]);
     if has("skopeo") {
-        let to = format!("docker://{}/team/app:latest", registry.host);
+        let to = format!("docker://{}/team/app:latest", registry.host());
         let flags = ["--src-tls-verify=false", "--dest-tls-verify=false"];
         skopeo(&["copy", "--all", flags[0], flags[1], &from, &to]);
         let run = world.env.mabuild(&["publish", "rollback"]).fails(1);
@@ -440,7 +451,7 @@ fn tags_go_back_and_what_nothing_needs_is_pruned() {
     // What is shown first is deleted only when that is said.
     let shown = world.document(&["publish", "prune", "--keep", "1"]);
     let repository = &shown["repositories"][0];
-    assert_eq!(repository["repository"], format!("{}/team/app", registry.host));
+    assert_eq!(repository["repository"], format!("{}/team/app", registry.host()));
     assert_eq!(
         (&shown["deleted"], repository["digests"].as_array().unwrap().len()),
         (&0.into(), 2)
@@ -638,4 +649,43 @@ fn docker_format_is_one_that_docker_reads() {
     world.rebuild(&[]).ok();
     let (_, index) = world.tag("team/app", "1");
     assert_eq!(index["annotations"]["a"], "b");
+}
+
+/// Docker's form of a manifest is made of the manifest, which a machine that has built nothing
+/// lacks: what is up to date is kept in a registry alone.
+#[test]
+fn docker_format_needs_no_store_of_before() {
+    let Some(registry) = Registry::start(Kind::Plain) else { return };
+    let one = World::new(&registry.host, "");
+    one.rebuild(&[]).ok();
+    let oci = one.tag("team/app", "1").1;
+    let night = one.elsewhere();
+    night.describe("format \"docker\"");
+    let run = night.rebuild(&[]).ok().says(&["nothing to do", "2 tags moved"]);
+    assert!(run.stderr.contains("linux/amd64 linux/arm64"), "{}", run.stderr);
+    let docker = night.tag("team/app", "1").1;
+    for (one, other) in members(&oci).into_iter().zip(members(&docker)) {
+        let content = |member: &Value| {
+            let manifest = night.tag("team/app", member["digest"].as_str().unwrap()).1;
+            let digests =
+                manifest["layers"].as_array().unwrap().iter().map(|l| l["digest"].clone());
+            (manifest["config"]["digest"].clone(), digests.collect::<Vec<_>>())
+        };
+        assert_eq!(one["platform"], other["platform"]);
+        assert_ne!(one["digest"], other["digest"]);
+        assert_eq!(content(one), content(other));
+    }
+    // Docker's index has no keys, but a cache has them.
+    let text = std::fs::read_to_string(night.env.path("mabuild.kdl")).unwrap();
+    let cached = format!("{text}remote-cache \"{}/cache\"\n", registry.host);
+    night.env.write("mabuild.kdl", cached);
+    night.content("arm64", "two\n");
+    night.rebuild(&[]).ok();
+    let two = night.tag("team/app", "1").1;
+    let third = night.elsewhere();
+    third.content("amd64", "two\n");
+    third.rebuild(&[]).ok().says(&["1 built"]);
+    let three = third.tag("team/app", "1").1;
+    assert_ne!(members(&three)[0], members(&two)[0]);
+    assert_eq!(members(&three)[1], members(&two)[1]);
 }

@@ -10,22 +10,25 @@ use mabuild_oci::{Descriptor, Digest, Index, Layout, media_type};
 use mabuild_registry::{Client, Credentials, Error, ErrorKind, Options, Pushed, Reference};
 use mabuild_tests::archive::Tar;
 use mabuild_tests::env::has;
-use mabuild_tests::registry::{Kind, NAME, PASSWORD, Registry, Request, TLS_NAME};
+use mabuild_tests::registry::{Kind, NAME, PASSWORD, Registry, Request, Served, TLS_NAME};
 use serde_json::json;
 
 const PLATFORMS: [&str; 3] = ["linux/amd64", "linux/arm64", "linux/s390x"];
 
+/// The type of what is said about an image.
+pub(crate) const STATEMENT: &str = "application/x-test";
+
 /// A layout with an image of three platforms: its index, and the bytes of that.
-struct Image {
-    folder: tempfile::TempDir,
-    layout: Layout,
-    index: Descriptor,
+pub(crate) struct Image {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) layout: Layout,
+    pub(crate) index: Descriptor,
     bytes: Vec<u8>,
 }
 
 impl Image {
     /// Makes an image of a large layer and a small one, which has a text.
-    fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let noise: Vec<u8> = (0..2_000_000_u32).map(|n| (n.wrapping_mul(n) >> 7) as u8).collect();
         let large = Tar::default().file("noise", 0o644, noise).gzip(1);
@@ -40,33 +43,43 @@ impl Image {
         Self { folder, layout, index, bytes }
     }
 
-    async fn push(&self, client: &Client, to: &Reference) -> Result<Pushed, Error> {
+    pub(crate) async fn push(&self, client: &Client, to: &Reference) -> Result<Pushed, Error> {
         let pushed = client.push(&self.layout, &self.index, to, &[]).await?;
         client.put(to, media_type::INDEX, &self.bytes).await?;
         Ok(pushed)
     }
+
+    /// Writes something that is said about the image, and gives its manifest.
+    pub(crate) fn statement(&self) -> Descriptor {
+        let config = self.layout.write_blob(media_type::EMPTY, b"{}").unwrap();
+        let mut statement = mabuild_oci::Manifest::new(config.clone(), vec![config]);
+        statement.artifact_type = Some(STATEMENT.to_owned());
+        statement.subject = Some(self.index.clone());
+        let bytes = statement.to_bytes().unwrap();
+        self.layout.write_blob(media_type::MANIFEST, &bytes).unwrap()
+    }
 }
 
-fn reference(host: &str, repository: &str, tag: &str) -> Reference {
+pub(crate) fn reference(host: &str, repository: &str, tag: &str) -> Reference {
     let (host, repository) = (host.to_owned(), repository.to_owned());
     Reference { host, repository, tag: Some(tag.to_owned()), digest: None }
 }
 
-fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options { attempts: 3, pause: Duration::from_millis(20), ..Options::default() }
 }
 
-fn client(options: Options) -> Client {
+pub(crate) fn client(options: Options) -> Client {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     Client::new(Arc::new(move |_: &_| Ok(http.clone())), options)
 }
 
-fn block<T>(question: impl Future<Output = T>) -> T {
+pub(crate) fn block<T>(question: impl Future<Output = T>) -> T {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(2).enable_all().build().unwrap().block_on(question)
 }
 
-fn skopeo(args: &[&str]) -> Vec<u8> {
+pub(crate) fn skopeo(args: &[&str]) -> Vec<u8> {
     let out = Command::new("skopeo").args(args).output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     out.stdout
@@ -81,18 +94,25 @@ fn blobs(layout: &Path) -> Vec<std::ffi::OsString> {
 }
 
 /// Requests of one method about one kind of thing.
-fn count(requests: &[Request], method: &str, kind: &str) -> usize {
+pub(crate) fn count(requests: &[Request], method: &str, kind: &str) -> usize {
     requests.iter().filter(|r| r.method == method && r.path.contains(kind)).count()
 }
 
 #[test]
 fn pushed_image_is_the_same_to_skopeo() {
-    let Some(registry) = Registry::start(Kind::Plain).filter(|_| has("skopeo")) else { return };
+    if let Some(registry) = Registry::start(Kind::Plain).filter(|_| has("skopeo")) {
+        same_to_skopeo(&registry);
+    }
+}
+
+/// Pushes an image twice and lets skopeo read it, and pushes once what skopeo has pushed.
+pub(crate) fn same_to_skopeo(registry: &dyn Served) {
+    let host = registry.host();
     let image = Image::new("one");
-    let to = reference(&registry.host, "team/app", "1");
+    let to = reference(host, "team/app", "1");
     let pushed = block(image.push(&client(options()), &to)).unwrap();
     assert_eq!((pushed.uploaded, pushed.manifests), (5, 4), "{pushed:?}");
-    let name = format!("docker://{}/team/app:1", registry.host);
+    let name = format!("docker://{host}/team/app:1");
     assert_eq!(skopeo(&["inspect", "--raw", "--tls-verify=false", &name]), image.bytes);
     let back = image.folder.path().join("back");
     let target = format!("oci:{}", back.display());
@@ -106,9 +126,9 @@ fn pushed_image_is_the_same_to_skopeo() {
     // What skopeo pushed is read, and is there for a push.
     let other = Image::new("two");
     let source = format!("oci:{}:latest", other.folder.path().display());
-    let name = format!("docker://{}/team/other:1", registry.host);
+    let name = format!("docker://{host}/team/other:1");
     skopeo(&["copy", "--quiet", "--all", "--dest-tls-verify=false", &source, &name]);
-    let to = reference(&registry.host, "team/other", "1");
+    let to = reference(host, "team/other", "1");
     let client = client(options());
     assert_eq!(block(client.current(&to)).unwrap(), Some(other.index.digest));
     let pushed = block(client.push(&other.layout, &other.index, &to, &[])).unwrap();
@@ -137,16 +157,13 @@ fn copy_within_a_registry_mounts_and_what_is_deleted_is_gone() {
     assert!(!block(client.delete(&digest)).unwrap());
     assert_eq!(block(client.current(&to)).unwrap(), None);
     // A statement is listed under a tag, since this registry cannot list them.
-    let config = layout.write_blob(media_type::EMPTY, b"{}").unwrap();
-    let mut statement = mabuild_oci::Manifest::new(config.clone(), vec![config]);
-    statement.artifact_type = Some("application/x-test".to_owned());
-    statement.subject = Some(image.index.clone());
-    let bytes = statement.to_bytes().unwrap();
-    let statement = layout.write_blob(media_type::MANIFEST, &bytes).unwrap();
+    let statement = image.statement();
     block(client.push(layout, &statement, &from, &[])).unwrap();
     let list = block(client.referrers(&from.with_digest(image.index.digest), None)).unwrap();
     let found: Vec<Digest> = list.manifests.iter().map(|one| one.digest).collect();
     assert_eq!(found, [statement.digest]);
+    let tag = format!("sha256-{}", image.index.digest.hex());
+    assert!(block(client.tags(&from)).unwrap().contains(&tag));
 }
 
 #[test]

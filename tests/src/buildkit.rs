@@ -49,23 +49,52 @@ impl Judge {
         Ok(judge)
     }
 
-    /// Runs `docker buildx` with arguments, where the daemon and the caller see the same files.
-    pub fn buildx<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<(), String> {
+    /// Runs `docker buildx` with arguments, where the daemon and the caller see the same files, and
+    /// gives what it wrote to its standard output. The error is all that it said.
+    pub fn buildx<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<String, String> {
+        self.client("usr/libexec/docker/cli-plugins/docker-buildx", args)
+    }
+
+    /// Runs `docker` with arguments, as [`Self::buildx`] does.
+    pub fn docker<S: AsRef<OsStr>>(&self, args: &[S]) -> Result<String, String> {
+        self.client("usr/bin/docker", args)
+    }
+
+    /// The address of the daemon, for `DOCKER_HOST`.
+    pub fn address(&self) -> String {
+        format!("unix://{}", self.work.join("socket").display())
+    }
+
+    /// The text of a shell script that is `docker`, for programs that start that themselves. Which
+    /// daemon it talks to is said by its caller.
+    pub fn docker_script(&self) -> Result<String, String> {
+        let [loader, libraries, program] =
+            self.program("usr/bin/docker")?.map(|path| format!("'{}'", path.display()));
+        Ok(format!("#!/bin/sh\nexec {loader} --library-path {libraries} {program} \"$@\"\n"))
+    }
+
+    fn client<S: AsRef<OsStr>>(&self, program: &str, args: &[S]) -> Result<String, String> {
+        let [loader, libraries, program] = self.program(program)?;
+        let mut command = Command::new(loader);
+        command.arg("--library-path").arg(libraries).arg(program).args(args);
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", &self.work);
+        command.env("DOCKER_HOST", self.address());
+        command.env("DOCKER_CONFIG", self.work.join("config")).env("TMPDIR", &self.work);
+        let out = command.stdin(Stdio::null()).output().map_err(|e| e.to_string())?;
+        said(&out).map(|()| text(&out.stdout))
+    }
+
+    /// What starts a program of the judge on this machine: loader, libraries, program. Programs of
+    /// Debian's next release do not run with the libraries of this machine.
+    fn program(&self, path: &str) -> Result<[PathBuf; 3], String> {
         let root = self.folder.join("root");
         let libraries = std::fs::read_dir(root.join("usr/lib")).into_iter().flatten().flatten();
         let mut libraries = libraries.map(|l| l.path()).filter(|l| l.join("libc.so.6").is_file());
         let libraries = libraries.next().ok_or("the judge has no C library")?;
-        // Programs of Debian's next release do not run with the libraries of this machine.
         let names = std::fs::read_dir(&libraries).into_iter().flatten().flatten();
         let mut names = names.filter(|n| n.file_name().to_string_lossy().starts_with("ld-linux"));
         let loader = names.next().ok_or("the judge has no loader of programs")?.path();
-        let mut command = Command::new(loader);
-        command.arg("--library-path").arg(&libraries);
-        command.arg(root.join("usr/libexec/docker/cli-plugins/docker-buildx")).args(args);
-        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", &self.work);
-        command.env("DOCKER_HOST", format!("unix://{}/socket", self.work.display()));
-        command.env("DOCKER_CONFIG", self.work.join("config")).env("TMPDIR", &self.work);
-        run(&mut command)
+        Ok([loader, libraries, root.join(path)])
     }
 
     /// Builds a context with BuildKit's own frontend into an archive that holds an OCI layout.
@@ -77,7 +106,7 @@ impl Judge {
         all.push(format!("type=oci,dest={}", archive.display()));
         all.extend(args.iter().cloned());
         all.push(context.display().to_string());
-        self.buildx(&all)
+        self.buildx(&all).map(drop)
     }
 
     /// Runs a script in which `$buildah` is the program with its storage, for several builds in one
@@ -165,17 +194,16 @@ fn overlay_works(folder: &Path) -> bool {
     rustix::fs::statfs(folder).is_ok_and(|s| s.f_type != OVERLAYFS)
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
-    said(&command.stdin(Stdio::null()).output().map_err(|e| e.to_string())?)
-}
-
 /// Nothing when a program succeeded, else all that it said.
 fn said(out: &Output) -> Result<(), String> {
     if out.status.success() {
         return Ok(());
     }
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Err(text(&out.stdout) + &text(&out.stderr))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// The last line of what a program said: its reason, for those that end with it.

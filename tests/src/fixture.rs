@@ -9,6 +9,9 @@ use serde_json::Value;
 use crate::archive::Tar;
 use crate::env::{TestEnv, host, source_tree};
 
+/// What the program of [`hello`] says.
+pub const HELLO: &str = "hello\n";
+
 /// A gzip archive with `/bin/busybox` of a platform and nothing else. For this machine's own
 /// platform the installed program serves; others come out of the quickstart's base. The error
 /// says what is missing.
@@ -25,6 +28,39 @@ pub fn busybox(platform: &str) -> Result<Vec<u8>, String> {
 
 fn root(program: &[u8]) -> Vec<u8> {
     Tar::default().dir("bin/", 0o755).file("bin/busybox", 0o755, program).gzip(1)
+}
+
+/// A program of a few bytes that says [`HELLO`] and ends, made for a platform; the error says that
+/// nobody has written it for that.
+pub fn hello(platform: &str) -> Result<Vec<u8>, String> {
+    // write(1, text, length); exit(0); after the last word stands the text.
+    let length = HELLO.len() as u8;
+    let (machine, code) = match platform {
+        "linux/amd64" => {
+            let mut code = b"\xb8\x01\0\0\0\xbf\x01\0\0\0\x48\x8d\x35\x10\0\0\0\xba".to_vec();
+            code.extend([length, 0, 0, 0]);
+            code.extend(b"\x0f\x05\xb8\x3c\0\0\0\x31\xff\x0f\x05");
+            (62_u8, code)
+        }
+        "linux/arm64" => {
+            let length = 0xd280_0002 | u32::from(length) << 5;
+            let words = [0xd280_0020, 0x1000_00e1, length, 0xd280_0808, 0xd400_0001];
+            let last = [0xd280_0000, 0xd280_0ba8, 0xd400_0001];
+            (183, words.iter().chain(&last).flat_map(|w: &u32| w.to_le_bytes()).collect())
+        }
+        other => return Err(format!("no program that says hello for {other}")),
+    };
+    let begin = 0x40_0000_u64;
+    let head = 64 + 56;
+    let size = head + (code.len() + HELLO.len()) as u64;
+    let mut out = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0".to_vec();
+    out.extend([machine, 0, 1, 0, 0, 0]);
+    out.extend([begin + head, 64, 0].iter().flat_map(|n| n.to_le_bytes()));
+    out.extend(b"\0\0\0\0\x40\0\x38\0\x01\0\0\0\0\0\0\0\x01\0\0\0\x05\0\0\0");
+    out.extend([0, begin, begin, size, size, 0x1_0000].iter().flat_map(|n| n.to_le_bytes()));
+    out.extend(code);
+    out.extend(HELLO.as_bytes());
+    Ok(out)
 }
 
 /// The static busybox of this machine, when it has one.

@@ -1,4 +1,5 @@
-//! Debian's `docker-registry` on a free port of this machine, with what it was asked.
+//! Registries on free ports of this machine, with what they were asked; above all Debian's
+//! `docker-registry`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -43,6 +44,14 @@ pub struct Request {
     pub status: u16,
     /// Bytes of its body.
     pub bytes: u64,
+}
+
+/// A registry of any maker that tells what it was asked.
+pub trait Served {
+    /// `127.0.0.1:PORT`
+    fn host(&self) -> &str;
+    /// What was asked and answered so far.
+    fn requests(&self) -> Vec<Request>;
 }
 
 /// A registry that ends with the test.
@@ -140,6 +149,16 @@ impl Registry {
             format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.host);
         stream.write_all(head.as_bytes())?;
         stream.read_to_end(&mut Vec::new()).map(drop)
+    }
+}
+
+impl Served for Registry {
+    fn host(&self) -> &str {
+        &self.host
+    }
+
+    fn requests(&self) -> Vec<Request> {
+        Registry::requests(self)
     }
 }
 
