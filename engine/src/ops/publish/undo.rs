@@ -31,6 +31,7 @@ pub fn generations(
     request: &RunRequest,
 ) -> Result<Vec<Generation>, OpError> {
     let store = Arc::new(Store::open(&request.store).map_err(OpError::store)?);
+    let _use = store.use_guard().map_err(OpError::store)?;
     let tracking = Arc::new(tracking(env, Some(project), request, &store, None)?);
     Journal::open(project, &store, &tracking)?.generations()
 }
