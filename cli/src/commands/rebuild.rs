@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mabuild_engine::ops::publish::{PublishRequest, publishes};
 use mabuild_engine::ops::{self, Cancel, Finished, Project, RunRequest, Upstreams, Whose};
@@ -80,6 +81,13 @@ impl FromStr for ReportArg {
     }
 }
 
+/// What is said at the first Ctrl-C, by whoever shows something then.
+type Notice = Arc<Mutex<Box<dyn Fn() + Send>>>;
+
+fn locked(notice: &Notice) -> MutexGuard<'_, Box<dyn Fn() + Send>> {
+    notice.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Brings targets up to date.
 pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
     if args.schema {
@@ -118,7 +126,9 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
     let graph = &context.lowered(&project)?.graph;
     let cancel = Cancel::default();
     let progress = Progress::start(&context.terminal, form, graph, context.verbose);
-    interrupt::watch(&context.terminal, cancel.clone(), progress.notice())?;
+    let notice: Notice = Arc::new(Mutex::new(progress.notice()));
+    let current = notice.clone();
+    interrupt::watch(&context.terminal, cancel.clone(), move || locked(&current)())?;
     let finished = ops::rebuild(&context.env, &project, &request, progress.listener(), &cancel);
     progress.finish();
     let finished = finished.map_err(|e| context.failed(&e, Some(&project.loaded.sources)))?;
@@ -131,7 +141,8 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
     }
     let published = match args.publish {
         true => {
-            let published = self::publish(context, &project, request, &finished, (form, &cancel));
+            let how = (form, &cancel, &notice);
+            let published = self::publish(context, &project, request, &finished, how);
             let reported = report(published.as_ref().ok().and_then(Option::as_ref));
             let ended = |published| publishing::ended(context, &published);
             published.and_then(|done| done.map_or(Ok(()), ended)).and(reported)
@@ -149,7 +160,7 @@ fn publish(
     project: &Project,
     request: RunRequest,
     finished: &Finished,
-    (form, cancel): (Form, &Cancel),
+    (form, cancel, notice): (Form, &Cancel, &Notice),
 ) -> Result<Option<Published>, Stop> {
     let summary = &finished.summary;
     if summary.interrupted || summary.failed > 0 && !request.keep_going {
@@ -165,6 +176,10 @@ fn publish(
         form => form,
     };
     let progress = publishing::progress(context, form);
+    if form == Form::Tty {
+        // The screen of the run is gone.
+        *locked(notice) = progress.notice();
+    }
     let published = publishing::run(context, project, &request, Some(finished), progress, cancel)?;
     let style = context.terminal.err_style();
     context.terminal.say(&report::publish_text(&published, context.verbose, style));
