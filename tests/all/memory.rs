@@ -166,6 +166,14 @@ fn an_empty_machine_says_what_differs() {
     assert_eq!(other.rebuild(&["--publish"]).built, 3);
     let seen = registry.requests().split_off(before);
     assert_eq!((of_records(&seen, "GET"), of_records(&seen, "PUT")), (0, 3), "{seen:#?}");
+    // Its store is gone in the morning, and the report says why it built.
+    let night = elsewhere(&other);
+    night.write("files/1", "fourth\n");
+    let report = night.mabuild(&["graph", "rebuild", "--report", "json"]).ok().json();
+    let mut nodes = report["nodes"].as_array().unwrap().iter();
+    let node = nodes.find(|node| node["node"] == "i1@linux/arm64").unwrap();
+    let field = &node["reason"]["changes"][0]["field"];
+    assert!(field.as_str().unwrap().contains("files/1"), "{node:#}");
     // The first machine was not there, and goes by its own last build.
     env.write("files/1", "third\n");
     let (run, seen) = asked(&env, &["graph", "plan"]);

@@ -115,6 +115,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), Stop> {
     };
     request.jobs = args.jobs.map(Jobs::get);
     request.keep_going = args.keep_going;
+    request.explain = args.report.is_some();
     request.verify = args.verify_reproducible;
     if request.verify && request.force.is_empty() {
         // What is up to date is built, too.

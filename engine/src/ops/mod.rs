@@ -75,6 +75,8 @@ pub struct RunRequest {
     pub fresh: bool,
     /// Whether what is built is built twice to see whether the same comes out.
     pub verify: bool,
+    /// Whether a run looks up why it builds what was built elsewhere before.
+    pub explain: bool,
     /// Names that the targets get in the store, `NAME:TAG`, in place of those of their tags.
     pub names: Option<Vec<String>>,
     /// Secrets and agents given by the caller; they count for every image that names them.

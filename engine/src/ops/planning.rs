@@ -51,7 +51,7 @@ pub fn plan(env: &Env, project: &Project, request: &RunRequest) -> Result<Planni
 }
 
 /// A plan that says of what was built elsewhere, too, what differs.
-fn told_in(
+pub(super) fn told_in(
     project: &Project,
     request: &RunRequest,
     store: &Arc<Store>,

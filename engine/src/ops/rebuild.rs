@@ -8,7 +8,7 @@ use mabuild_distro::qemu;
 use mabuild_lang::platform::Platform;
 use mabuild_oci::{Descriptor, Digest, media_type};
 
-use super::planning::{chosen, lowered, plan_in, tracking};
+use super::planning::{chosen, lowered, plan_in, told_in, tracking};
 use super::private::Given;
 use super::supply::Outside;
 use super::{Env, ErrorKind, OpError, Planning, Project, RunRequest, lockfile};
@@ -49,7 +49,10 @@ pub fn rebuild(
     let _use = store.use_guard().map_err(OpError::store)?;
     let tracking = Arc::new(tracking(env, Some(project), request, &store, Some(&listener))?);
     emulator_early(project, request, &store, &tracking)?;
-    let planning = plan_in(project, request, &store, &tracking)?;
+    let planning = match request.explain {
+        true => told_in(project, request, &store, &tracking)?,
+        false => plan_in(project, request, &store, &tracking)?,
+    };
     for what in planning.problems() {
         listener.event(&Event::Warning { what: what.into() });
     }

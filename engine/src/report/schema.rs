@@ -50,7 +50,7 @@ mod tests {
             Reason::Below(NodeId(0)),
         ];
         let words: Vec<&str> = all.iter().map(words::reason).collect();
-        for schema in [PLAN, EXPLAIN] {
+        for schema in [PLAN, EXPLAIN, RUN] {
             let schema: Value = serde_json::from_str(schema).unwrap();
             let kinds = &schema["$defs"]["reason"]["properties"]["kind"]["enum"];
             assert_eq!(*kinds, serde_json::json!(words));

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use mabuild_lang::source::SourceMap;
 use serde::Serialize;
 
+use super::reason::{ReasonDocument, reason_document};
 use super::variant::ThingDocument;
 use super::{JSON_VERSION, Style, Tone, words};
 use crate::event::{End, FailureKind, Phases, Summary};
@@ -161,6 +162,9 @@ struct NodeDocument<'a> {
     #[serde(flatten)]
     thing: ThingDocument<'a>,
     platform: Option<String>,
+    /// Why it was not taken to be up to date when the run began; absent where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<ReasonDocument<'a>>,
     /// `built`, `kept`, `failed`, `skipped`, `cancelled`.
     end: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -220,7 +224,14 @@ pub fn run_json<P: Serialize>(
             None => Some((*node, Cow::Owned(kept(*node)?))),
         })
         .collect();
-    let nodes = all.iter().map(|(node, end)| node_document(graph, *node, end, sources)).collect();
+    let nodes = all
+        .iter()
+        .map(|(node, end)| {
+            let stale = plan.get(*node).filter(|p| !matches!(p.action, Action::Keep { .. }));
+            let reason = stale.map(|p| reason_document(graph, &p.reason, sources));
+            NodeDocument { reason, ..node_document(graph, *node, end, sources) }
+        })
+        .collect();
     let skipped = skipped_count(graph, ends);
     let summary = SummaryDocument { skipped, ..summary_document(graph, summary) };
     words::json(&Document { version: JSON_VERSION, project, result, summary, nodes, publish })
@@ -390,5 +401,22 @@ mod tests {
         assert_eq!(of("busybox@linux/arm64")["bytes"], 10);
         assert_eq!(of("other@linux/arm64")["end"], "kept");
         assert_eq!(nodes.len(), g.len());
+        assert!(nodes.iter().all(|node| node.get("reason").is_none()), "all was up to date");
+    }
+
+    #[test]
+    fn json_says_why_nodes_were_built() {
+        let g = graph();
+        let (plan, _) = plan_of(&g, &Remembered::after_edit_of("busybox"));
+        let (ends, summary, sources) = (ends(&g), summary(&g), SourceMap::default());
+        let text = run_json(&g, "demo", &plan, &ends, &summary, &sources, None::<()>);
+        let document: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let schema = serde_json::from_str(schema::RUN).unwrap();
+        assert!(faults(&schema, &document).is_empty(), "{:#?}", faults(&schema, &document));
+        let nodes = document["nodes"].as_array().unwrap();
+        let reason = |name: &str| &nodes.iter().find(|n| n["node"] == name).unwrap()["reason"];
+        assert_eq!(reason("busybox@linux/arm64")["changes"][0]["field"], "steps[0].content");
+        assert_eq!(reason("tools@linux/arm64")["node"], "busybox@linux/arm64");
+        assert!(reason("other@linux/arm64").is_null());
     }
 }
