@@ -301,7 +301,7 @@ impl TestEnv {
         out
     }
 
-    /// Processes that belong to this world, by number and command line: those that have its name
+    /// Processes that belong to this world, by number, command line and state: those that have its name
     /// in their variables, in their words, or in what is mounted for them.
     pub fn processes(&self) -> Vec<String> {
         let name = self.root.path().to_str().expect("plain names").as_bytes();
@@ -315,15 +315,22 @@ impl TestEnv {
             if ours {
                 let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
                 let line = String::from_utf8_lossy(&line).replace('\0', " ");
-                out.push(format!("{} {line}", number.to_string_lossy()));
+                // What a process that stays waits for.
+                let read = |file| std::fs::read_to_string(entry.path().join(file));
+                let status = read("status").unwrap_or_default();
+                let state = status.lines().find(|line| line.starts_with("State")).unwrap_or("gone");
+                let waits = read("wchan").unwrap_or_default();
+                let number = number.to_string_lossy();
+                out.push(format!("{number} {line} ({}, {waits})", state.replace('\t', " ")));
             }
         }
         out
     }
 
-    /// Waits until no process of this world is left; fails when one stays for ten seconds.
+    /// Waits until no process of this world is left; fails when one stays for half a minute, which
+    /// a busy machine may need to take down what a killed step had mounted.
     pub fn assert_quiet(&self) {
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_secs(30);
         while !self.processes().is_empty() {
             assert!(Instant::now() < end, "left behind: {:#?}", self.processes());
             std::thread::sleep(Duration::from_millis(20));
