@@ -108,10 +108,10 @@ pub(super) fn result(
     ends: &HashMap<NodeId, End>,
     node: NodeId,
 ) -> Option<Arc<str>> {
-    match (ends.get(&node), planning.plan.get(node).map(|p| &p.action)) {
-        (Some(End::Built { digest, .. } | End::Kept { digest }), _) => Some(digest.clone()),
-        (None, Some(Action::Keep { result })) => Some(result.clone()),
-        _ => None,
+    match ends.get(&node) {
+        Some(End::Built { digest, .. } | End::Kept { digest }) => Some(digest.clone()),
+        Some(_) => None,
+        None => planning.plan.result(node),
     }
 }
 

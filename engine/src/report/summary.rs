@@ -211,10 +211,7 @@ pub fn run_json<P: Serialize>(
         Summary { failed: 1.., .. } => "failed",
         _ => "ok",
     };
-    let kept = |node: NodeId| match &plan.get(node)?.action {
-        Action::Keep { result } => Some(End::Kept { digest: result.clone() }),
-        _ => None,
-    };
+    let kept = |node: NodeId| plan.result(node).map(|digest| End::Kept { digest });
     // What was up to date from the start has no end of its own.
     let all: Vec<(NodeId, Cow<'_, End>)> = graph
         .order()

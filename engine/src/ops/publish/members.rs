@@ -109,10 +109,7 @@ impl Members<'_> {
     fn result(&self, node: NodeId) -> Option<Arc<str>> {
         match self.ends {
             Some(ends) => result(self.planning, ends, node),
-            None => match &self.planning.plan.get(node)?.action {
-                Action::Keep { result } => Some(result.clone()),
-                _ => None,
-            },
+            None => self.planning.plan.result(node),
         }
     }
 
